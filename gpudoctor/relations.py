@@ -71,9 +71,7 @@ class Coverage(Enum):
     """How a build reaches a GPU."""
 
     NATIVE = "native"  # machine code that runs on it
-    UNCERTAIN = (
-        "uncertain"  # machine code of a sibling, not guaranteed (desktop code on Tegra)
-    )
+    UNCERTAIN = "uncertain"  # machine code of a sibling, not guaranteed (desktop code on Tegra)
     JIT = "jit"  # only PTX, which the driver must compile
     NONE = "none"
 

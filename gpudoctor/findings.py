@@ -1,0 +1,183 @@
+"""What a rule may say, and what a report holds: findings, fixes, outcomes, the verdict."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+import msgspec
+
+from gpudoctor.facts import Facts, Record, Smoke
+from gpudoctor.remedies import Remedy
+
+
+class Severity(Enum):
+    """How bad a finding is for training on the GPU here. Ordered from worst to mildest."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Confidence(Enum):
+    """How sure the finding is of the cause: certain by a hard rule, likely, or one of several."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
+Where = Literal["environment", "machine", "host"]
+
+
+class Evidence(Record, frozen=True, kw_only=True):
+    """A fact that a finding rests on, as shown: ``driver CUDA``, ``12.4``, ``cuDriverGetVersion``."""
+
+    fact: str
+    value: str
+    source: str
+
+
+class Fix(Record, frozen=True, kw_only=True):
+    """What to do. ``commands`` run as they stand, one shell line each, in this order, at ``where``.
+
+    ``where``: the Python environment, this machine, or the host outside (of a container, or Windows around WSL).
+    ``note`` holds what cannot be a command. ``verify`` is the command that shows that it worked.
+    """
+
+    title: str
+    commands: tuple[str, ...] = ()
+    where: Where = "environment"
+    risk: str = ""
+    verify: str = ""
+    note: str = ""
+
+
+class About(Record, frozen=True, kw_only=True):
+    """What a finding is about. None: not about one GPU, not about one framework."""
+
+    gpu: int | None = None
+    framework: str | None = None
+
+    def overlaps(self, other: About) -> bool:
+        """True unless both name a GPU or both name a framework, and another one."""
+        same_gpu = self.gpu is None or other.gpu is None or self.gpu == other.gpu
+        same_framework = self.framework is None or other.framework is None or self.framework == other.framework
+        return same_gpu and same_framework
+
+
+class Found(Record, frozen=True, kw_only=True):
+    """What a detector returns when its cause is there.
+
+    ``title`` and ``detail`` use the machine's own values. ``severity`` None means the rule's own. ``remedies`` say
+    what must change; :mod:`gpudoctor.remedies` turns them into commands for this machine. ``settled_by`` are the
+    commands that would turn a possible cause into a certain one.
+    """
+
+    title: str
+    detail: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    severity: Severity | None = None
+    confidence: Confidence = Confidence.CERTAIN
+    settled_by: tuple[str, ...] = ()
+    about: About | None = None
+
+
+class NotApplicable(Record, frozen=True):
+    """The rule's question does not arise here."""
+
+    why: str
+
+
+class NotJudged(Record, frozen=True):
+    """The question arises and cannot be answered: too new for the matrix, a build that says nothing of itself."""
+
+    why: str
+
+
+class Passed(Record, frozen=True):
+    """The relation was checked and holds."""
+
+    why: str = ""
+
+
+Verdict = Found | NotApplicable | NotJudged | Passed | None
+"""What a detector returns; None is short for ``Passed()``."""
+
+
+class Finding(Record, frozen=True, kw_only=True):
+    """A finding of one rule in the report. ``because_of`` is the rule that explains it, None for a cause."""
+
+    rule: str
+    severity: Severity
+    confidence: Confidence
+    title: str
+    detail: str = ""
+    about: About = About()
+    evidence: tuple[Evidence, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    because_of: str | None = None
+    settled_by: tuple[str, ...] = ()
+
+
+class Outcome(Record, frozen=True, kw_only=True):
+    """What became of one rule. ``why`` says what was checked, missing, not applicable or broken."""
+
+    rule: str
+    outcome: Literal["found", "passed", "not-applicable", "skipped", "crashed"]
+    why: str = ""
+
+
+class Cause(Record, frozen=True, kw_only=True):
+    """The one cause to fix first."""
+
+    rule: str
+    title: str
+    confidence: Confidence
+
+
+class Candidate(Record, frozen=True, kw_only=True):
+    """A cause that the facts cannot tell from another one, and the commands that would."""
+
+    rule: str
+    confidence: Confidence
+    settled_by: tuple[str, ...]
+
+
+Status = Literal["healthy", "warnings", "broken", "undetermined"]
+
+
+class Unknown(Record, frozen=True, kw_only=True):
+    """An essential fact that could not be had, why, and what would settle it."""
+
+    what: str
+    why: str
+    settled_by: tuple[str, ...] = ()
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole answer. Renderers turn it into text and look at nothing else."""
+
+    gpudoctor: str
+    created: str
+    source: Literal["machine", "paste"]
+    input: str | None = None
+    quick: bool = False
+    status: Status
+    cause: Cause | None = None
+    candidates: tuple[Candidate, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+    facts: Facts
+    seconds: float = 0.0
+
+    @property
+    def smoke(self) -> tuple[Smoke, ...]:
+        """The smoke jobs that ran or were due."""
+        return self.facts.smokes
+
+    def findings_of(self, rule: str) -> tuple[Finding, ...]:
+        """The findings of one rule."""
+        return tuple(finding for finding in self.findings if finding.rule == rule)

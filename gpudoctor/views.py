@@ -1,0 +1,97 @@
+"""Answers that follow from several facts together, computed once for all rules. A view is a fact like any other.
+
+Each takes all facts and returns a record or Missing; a detector asks for it by type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gpudoctor.facts import (
+    Container,
+    CudaDriver,
+    Fact,
+    Facts,
+    Gpus,
+    Jetson,
+    KernelDriver,
+    Missing,
+    Nvml,
+    PciDevices,
+    System,
+    Wsl,
+)
+
+NVIDIA_VENDOR = "10de"
+
+
+class Presence(Fact, frozen=True, kw_only=True):
+    """Whether an NVIDIA GPU is in this machine at all, whatever the driver says. ``names`` as far as known."""
+
+    present: bool
+    names: tuple[str, ...] = ()
+
+
+class DriverSide(Fact, frozen=True, kw_only=True):
+    """Where the driver lives, and so who can change it: this machine, the host of a container, or Windows."""
+
+    place: str
+    windows_numbers: bool
+
+
+class UserDriver(Fact, frozen=True, kw_only=True):
+    """The version of the user-mode driver in use, which NVML names, such as 535.129.03."""
+
+    version: str
+
+
+def presence(facts: Facts) -> Presence | Missing:
+    """NVML's and CUDA's word where they see a GPU, the PCI bus's where they do not; Tegra and WSL have none."""
+    if isinstance(facts.gpus, Gpus) and facts.gpus.gpus:
+        names = tuple(gpu.name or "NVIDIA GPU" for gpu in facts.gpus.gpus)
+        return Presence(source=facts.gpus.source, present=True, names=names)
+    if isinstance(facts.cuda, CudaDriver) and facts.cuda.count:
+        return Presence(source=facts.cuda.source, present=True, names=facts.cuda.names)
+    if isinstance(facts.jetson, Jetson) and facts.jetson.l4t:
+        return Presence(source=facts.jetson.source, present=True, names=(facts.jetson.model or "Tegra",))
+    if isinstance(facts.wsl, Wsl) and facts.wsl.version:
+        return Missing("unreadable", "WSL shows no PCI devices", "PCI bus")
+    if isinstance(facts.pci, Missing):
+        return facts.pci
+    return _presence_on_bus(facts.pci)
+
+
+def _presence_on_bus(pci: PciDevices) -> Presence:
+    found = tuple(device for device in pci.devices if device.vendor == NVIDIA_VENDOR)
+    names = tuple(device.name or f"NVIDIA device {device.device}" for device in found)
+    return Presence(source=pci.source, present=bool(found), names=names)
+
+
+def driver_side(facts: Facts) -> DriverSide | Missing:
+    """Windows around WSL, the host around a container, else this machine."""
+    if isinstance(facts.wsl, Wsl) and facts.wsl.version:
+        return DriverSide(source=facts.wsl.source, place="windows", windows_numbers=True)
+    if isinstance(facts.system, System) and facts.system.os == "windows":
+        return DriverSide(source=facts.system.source, place="machine", windows_numbers=True)
+    if isinstance(facts.container, Container) and facts.container.engine:
+        return DriverSide(source=facts.container.source, place="host", windows_numbers=False)
+    if isinstance(facts.system, Missing):
+        return facts.system
+    return DriverSide(source=facts.system.source, place="machine", windows_numbers=False)
+
+
+def user_driver(facts: Facts) -> UserDriver | Missing:
+    """NVML's driver version; the kernel module's where NVML has none but is not contradicted."""
+    if isinstance(facts.nvml, Nvml) and facts.nvml.driver:
+        return UserDriver(source=facts.nvml.source, version=facts.nvml.driver)
+    if isinstance(facts.kernel_driver, KernelDriver) and facts.kernel_driver.version:
+        return UserDriver(source=facts.kernel_driver.source, version=facts.kernel_driver.version)
+    return facts.nvml if isinstance(facts.nvml, Missing) else Missing("unreadable", "no driver version", "NVML")
+
+
+VIEWS: dict[type, Callable[[Facts], Any]] = {
+    Presence: presence,
+    DriverSide: driver_side,
+    UserDriver: user_driver,
+}
