@@ -276,13 +276,16 @@ class Nvml(Fact, frozen=True, kw_only=True):
     """NVML's own state. ``result`` is the name of what nvmlInit returned, ``NVML_SUCCESS`` when it worked.
 
     ``NVML_ERROR_LIBRARY_NOT_FOUND`` is a result, not a Missing: it was looked for and is not there.
-    ``cuda`` is nvmlSystemGetCudaDriverVersion (``12.4``): the driver's own libcuda, cuda-compat not included.
+    ``cuda`` is nvmlSystemGetCudaDriverVersion (``12.4``), which NVML reads from the libcuda that the loader gives it:
+    cuda-compat's where that comes first. ``library`` is the file that was mapped, ``detail`` the loader's own words
+    or what else went wrong on the way.
     """
 
     result: str
     driver: str | None = None
     cuda: str | None = None
     library: str | None = None
+    detail: str | None = None
 
 
 class LibraryFile(Record, frozen=True, kw_only=True):
@@ -306,7 +309,8 @@ class LibcudaFiles(Fact, frozen=True, kw_only=True):
 class CudaDriver(Fact, frozen=True, kw_only=True):
     """What the CUDA driver API says in a child process.
 
-    ``result``/``code`` are cuInit's, ``CUDA_SUCCESS``/0 when it worked; ``not-found`` when there is no libcuda.
+    ``result``/``code`` are cuInit's, ``CUDA_SUCCESS``/0 when it worked; ``not-found`` when there is no libcuda,
+    ``not-loadable`` when the loader refuses the file it finds (``detail`` has its words: file too short).
     ``version`` is cuDriverGetVersion as ``12.4``: that of the libcuda which the loader takes, cuda-compat
     included. ``count`` is cuDeviceGetCount. ``names`` are cuDeviceGetName in CUDA's own order.
     """
@@ -317,6 +321,7 @@ class CudaDriver(Fact, frozen=True, kw_only=True):
     count: int | None = None
     library: str | None = None
     names: tuple[str, ...] = ()
+    detail: str | None = None
 
 
 # ----------------------------------------------------------------------------------------------- each GPU
@@ -340,7 +345,9 @@ class GpuModes(Fact, frozen=True, kw_only=True):
     """Modes that an administrator sets. None: not supported by this GPU.
 
     ``compute`` is default, exclusive-thread, prohibited or exclusive-process; ``model`` is the Windows driver
-    model (WDDM, TCC, MCDM); ``virtualization`` is NVML's (none, passthrough, vgpu, host-vgpu, host-vsga).
+    model (WDDM, TCC, MCDM); ``virtualization`` is NVML's (none, passthrough, vgpu, host-vgpu, host-vsga);
+    ``vgpu_license`` is licensed or unlicensed; ``confidential`` is confidential computing: off, on, devtools, or
+    not-ready until an administrator allows work.
     """
 
     compute: str | None = None
@@ -370,7 +377,12 @@ class GpuEcc(Fact, frozen=True, kw_only=True):
 
 
 class GpuClocks(Fact, frozen=True, kw_only=True):
-    """Temperature in °C, power in W, clocks in MHz, and the names of the active throttle reasons."""
+    """Temperature in °C, power in W, clocks in MHz, and the names of the active throttle reasons.
+
+    Names as in nvml.h: gpu-idle, applications-clocks-setting, sw-power-cap, hw-slowdown, sync-boost,
+    sw-thermal-slowdown, hw-thermal-slowdown, hw-power-brake-slowdown, display-clock-setting, board-limit,
+    reliability; another bit is given as ``0x800``. ``temperature_limit`` is where the GPU slows down.
+    """
 
     throttle: tuple[str, ...] = ()
     temperature: int | None = None
@@ -436,7 +448,11 @@ class MigInstances(Fact, frozen=True, kw_only=True):
 
 
 class Gpu(Fact, frozen=True, kw_only=True):
-    """One GPU in NVML's order. ``error`` is the NVML error that its handle gave (``NVML_ERROR_GPU_IS_LOST``)."""
+    """One GPU in NVML's order.
+
+    ``error`` is the NVML error that its handle gave, or NVML_ERROR_GPU_IS_LOST or NVML_ERROR_RESET_REQUIRED from any
+    other reading. ``pci`` is spelled as in sysfs (``0000:65:00.0``); ``pci_device`` is four hexadecimal digits.
+    """
 
     index: int
     name: str | None = None

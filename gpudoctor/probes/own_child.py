@@ -1,0 +1,50 @@
+"""Children of gpudoctor's own interpreter, which hold foreign libraries (NVML, libcuda) away from our process.
+
+Their program is the source of a module of this package, ``main(*arguments)`` is its start, and its messages are lines
+of JSON: ``step`` names what comes next, ``done`` is the last one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from gpudoctor.children import MARK, Child, Ending, Limits
+from gpudoctor.facts import Missing
+from gpudoctor.world import World
+
+# Isolated from PYTHON* variables and the working directory, without site hooks, writing no byte code.
+_OPTIONS = ("-I", "-S", "-B")
+
+
+def own_child(module: str, arguments: tuple[Any, ...], world: World, limits: Limits) -> Child:
+    """A child that runs ``main(mark, *arguments)`` of a module here, under the user's environment variables.
+
+    The arguments are plain values (text, numbers, lists, None).
+    """
+    source = Path(__file__).with_name(f"{module}.py").read_text("ascii")
+    # The arguments are a literal at the end of the program, so that both arrive in one piece.
+    program = f"{source}\nmain(*{(MARK, *arguments)!a})\n"
+    environ = {**world.environ, "CUDA_CACHE_DISABLE": "1"}
+    return Child.python(sys.executable, program, environ=environ, limits=limits, options=_OPTIONS)
+
+
+def import_path() -> list[str]:
+    """Our import folders for such a child, the working directory last: nothing in it shadows an installed package."""
+    here = os.getcwd()
+    absolute = [entry for entry in sys.path if os.path.isabs(entry)]
+    return [entry for entry in absolute if entry != here] + [entry for entry in absolute if entry == here]
+
+
+def ended_early(ending: Ending, where: str, limits: Limits) -> Missing:
+    """A child's end before its last message as a fact; ``where`` is the step that it had announced."""
+    if ending.how == "not-started":
+        return Missing("unreadable", ending.detail, "start of a child process")
+    if ending.how in ("hung", "timed-out"):
+        waited = f"no answer for {limits.idle:g} s" if ending.how == "hung" and limits.idle else "no answer in time"
+        asleep = f"process {ending.pid} sleeps in {ending.wait_channel or 'the kernel'}" if ending.stuck else ""
+        return Missing("timed-out", "; ".join(part for part in (waited, asleep) if part), where)
+    last_line = ending.tail[-1].strip() if ending.tail else ""
+    return Missing("crashed", ": ".join(part for part in (ending.words, last_line) if part), where)
