@@ -55,20 +55,22 @@ GpuEffect = Literal["absent", "fault", "none"]
 
 @dataclass
 class Rule:
-    """One rule: its module's docstring is the explanation, its detectors the logic.
+    """One rule: its module's docstring is its title and explanation, its detectors are the logic.
 
     ``masks`` are the rules whose findings this one explains. ``without_gpu`` says what the finding means where a
     GPU is not required (``--allow-cpu``): ``absent`` says only that there is no GPU here (becomes info), ``fault``
     is a fault of a GPU that is present (becomes a warning), ``none`` keeps its severity.
-    ``frameworks`` restricts framework records to those frameworks.
+    ``frameworks`` restricts framework records to those frameworks. A ``last_resort`` says that something failed
+    without saying why: any surer finding about the same thing explains it.
     """
 
-    title: str
     severity: Severity = Severity.ERROR
     masks: tuple[str, ...] = ()
     without_gpu: GpuEffect = "fault"
     frameworks: tuple[FrameworkName, ...] = ()
+    last_resort: bool = False
     name: str = ""
+    title: str = ""
     explanation: str = ""
     detectors: list[Detector] = field(default_factory=list)
 
@@ -222,6 +224,8 @@ def _run(rule: Rule, planned: _Plan, facts: Facts, matrix: Matrix) -> Iterator[_
     groups = []
     for scope in planned.scopes:
         items = _items(scope, rule, facts)
+        if not items or isinstance(items, Missing):
+            items = (None,) if all(need.optional for need in _of(planned, scope)) else items
         if isinstance(items, Missing):
             yield _Result(skipped=f"{scope}s: {items}")
             return
@@ -272,16 +276,12 @@ def _about(chosen: dict[Scope, Any]) -> About:
 def _call(planned: _Plan, chosen: dict[Scope, Any], facts: Facts, matrix: Matrix) -> _Result:
     about = _about(chosen)
     framework = chosen.get("framework")
-    if (
-        framework
-        and not framework.installed
-        and any(n.get(framework) is not framework for n in _of(planned, "framework"))
-    ):
+    if framework and not framework.installed and _asks_inside(planned, framework):
         return _Result(verdict=NotApplicable(f"{framework.name} is not installed"), about=about)
     arguments: dict[str, Any] = dict.fromkeys(planned.matrix, matrix)
     for need in planned.needs:
         owner = facts if need.scope == "machine" else chosen[need.scope]
-        value = need.get(owner)
+        value = need.get(owner) if owner is not None else Missing("not-asked")
         if isinstance(value, Missing):
             if not need.optional:
                 return _Result(about=about, skipped=f"{need.label}: {value}")
@@ -293,13 +293,16 @@ def _call(planned: _Plan, chosen: dict[Scope, Any], facts: Facts, matrix: Matrix
         return _Result(about=about, crashed=f"{planned.detector.__name__}: {type(error).__name__}: {error}")
 
 
+def _asks_inside(planned: _Plan, framework: Framework) -> bool:
+    """Whether a detector cannot do without something of the framework beyond its presence."""
+    return any(not n.optional and n.get(framework) is not framework for n in _of(planned, "framework"))
+
+
 def _of(planned: _Plan, scope: Scope) -> Iterator[_Need]:
     return (need for need in planned.needs if need.scope == scope)
 
 
 # ---------------------------------------------------------------------------------------------------- ranking
-
-Prescribe = Callable[[Remedy], "Any"]
 
 
 @dataclass(frozen=True)
@@ -321,9 +324,15 @@ def rank(judgements: Iterable[Judgement], *, allow_cpu: bool = False) -> tuple[D
     drafts = [
         _draft(judgement.rule, found, about, allow_cpu) for judgement in judgements for found, about in judgement.found
     ]
-    masks = {judgement.rule.name: frozenset(judgement.rule.masks) for judgement in judgements}
+    masks = _masks([judgement.rule for judgement in judgements])
     explained = [_explain(draft, drafts, masks) for draft in drafts]
     return tuple(sorted(explained, key=_order))
+
+
+def _masks(rules: list[Rule]) -> dict[str, frozenset[str]]:
+    """What each rule explains: what it says itself, and every last resort unless it is one."""
+    resorts = frozenset(rule.name for rule in rules if rule.last_resort)
+    return {rule.name: frozenset(rule.masks) | (frozenset() if rule.last_resort else resorts) for rule in rules}
 
 
 def _draft(rule: Rule, found: Found, about: About, allow_cpu: bool) -> Draft:

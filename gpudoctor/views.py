@@ -13,6 +13,7 @@ from gpudoctor.facts import (
     CudaDriver,
     Fact,
     Facts,
+    GpuCapability,
     Gpus,
     Jetson,
     KernelDriver,
@@ -22,6 +23,7 @@ from gpudoctor.facts import (
     System,
     Wsl,
 )
+from gpudoctor.relations import Capability
 
 NVIDIA_VENDOR = "10de"
 
@@ -38,6 +40,12 @@ class DriverSide(Fact, frozen=True, kw_only=True):
 
     place: str
     windows_numbers: bool
+
+
+class DriverCuda(Fact, frozen=True, kw_only=True):
+    """The newest CUDA that the driver side runs, as ``12.4``: that of the libcuda which programs here load."""
+
+    version: str
 
 
 class UserDriver(Fact, frozen=True, kw_only=True):
@@ -90,8 +98,27 @@ def user_driver(facts: Facts) -> UserDriver | Missing:
     return facts.nvml if isinstance(facts.nvml, Missing) else Missing("unreadable", "no driver version", "NVML")
 
 
+def driver_cuda(facts: Facts) -> DriverCuda | Missing:
+    """cuDriverGetVersion of the loaded libcuda (cuda-compat included), else what NVML says of the driver's own."""
+    if isinstance(facts.cuda, CudaDriver) and facts.cuda.version:
+        return DriverCuda(source=facts.cuda.source, version=facts.cuda.version)
+    if isinstance(facts.nvml, Nvml) and facts.nvml.cuda:
+        return DriverCuda(source=facts.nvml.source, version=facts.nvml.cuda)
+    if isinstance(facts.cuda, Missing):
+        return facts.cuda
+    return Missing("unreadable", "there is no libcuda to ask", "cuDriverGetVersion")
+
+
+def capabilities_of(gpus: Gpus | None) -> tuple[str, ...]:
+    """The compute capabilities of all GPUs that tell theirs, each once, lowest first."""
+    known = (gpu.capability for gpu in (gpus.gpus if gpus else ()))
+    values = {found.value for found in known if isinstance(found, GpuCapability)}
+    return tuple(sorted(values, key=Capability.parse))
+
+
 VIEWS: dict[type, Callable[[Facts], Any]] = {
     Presence: presence,
     DriverSide: driver_side,
     UserDriver: user_driver,
+    DriverCuda: driver_cuda,
 }

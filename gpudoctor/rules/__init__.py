@@ -1,0 +1,64 @@
+"""The rules, by subject. One file holds one rule; the folder listing is the table of contents.
+
+The order below is the order of causes: what lies deeper in the machine comes first, so that of two findings that
+explain neither one another the deeper one is named first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from functools import cache
+
+from gpudoctor.engine import Rule
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "driver": (
+        "no-nvidia-gpu",
+        "nouveau-in-use",
+        "driver-not-installed",
+        "driver-not-loaded",
+        "driver-library-mismatch",
+        "device-nodes-missing",
+        "driver-too-old-for-cuda",
+    ),
+    "container": ("container-no-gpu-access",),
+    "environment": ("cuda-visible-devices",),
+    "packages": ("nvidia-wheels-mismatch", "numpy-abi-mismatch", "no-framework-installed"),
+    "torch": ("torch-not-installed", "torch-cpu-build", "torch-arch-unsupported"),
+    "tensorflow": (
+        "tf-not-installed",
+        "tf-windows-native",
+        "tf-cpu-build",
+        "tf-cuda-libs-missing",
+        "tf-arch-unsupported",
+    ),
+    "jax": ("jax-not-installed", "jax-cpu-build"),
+    "running": (
+        "smoke-wrong-results",
+        "smoke-hang",
+        "smoke-ran-on-cpu",
+        "smoke-failed",
+        "framework-import-failed",
+    ),
+}
+
+HEADINGS = ("What it means", "Why it happens", "How to fix", "How it is detected", "Sources")
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule, in the order of causes. Name and explanation come from the rule's own file."""
+    return tuple(_load(group, name) for group, names in GROUPS.items() for name in names)
+
+
+def _load(group: str, name: str) -> Rule:
+    module = importlib.import_module(f"gpudoctor.rules.{group}.{name.replace('-', '_')}")
+    rule = module.RULE
+    if not isinstance(rule, Rule):
+        raise TypeError(f"{module.__name__}.RULE is no rule")
+    rule.name = name
+    text = inspect.cleandoc(module.__doc__ or "")
+    rule.title, _, rule.explanation = text.partition("\n")
+    rule.explanation = rule.explanation.strip()
+    return rule

@@ -1,0 +1,72 @@
+"""One detector for the rules on GPU code: is there machine code, or PTX, for this GPU in this build?"""
+
+from __future__ import annotations
+
+from gpudoctor.engine import cite
+from gpudoctor.facts import Build, Framework, Gpu, GpuCapability, Imported
+from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
+from gpudoctor.relations import Capability, CodeTarget, Coverage, coverage, parse_targets
+from gpudoctor.remedies import InstallBuild
+from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
+from gpudoctor.views import DriverCuda
+
+
+def kernels_for_gpu(
+    framework: Framework,
+    build: Build,
+    gpu: Gpu,
+    capability: GpuCapability,
+    imported: Imported | None,
+    driver: DriverCuda | None,
+) -> Verdict:
+    """The build's code targets against the compute capability of one GPU."""
+    if build.accelerator != "cuda":
+        return NotApplicable(CUDA_BUILD_ONLY)
+    # What the imported framework says of itself comes from the very library that will run.
+    stated = imported.targets if imported and imported.targets else build.targets
+    if not stated:
+        return NotJudged(f"{build.distribution} {build.version} does not say for which GPUs it was compiled")
+    targets = parse_targets(stated)
+    name = f"{name_of(framework)} {build.version}"
+    way = coverage(targets, Capability.parse(capability.value))
+    if way is Coverage.NATIVE:
+        return Passed(f"{name} has machine code for {capability.value}")
+    found = Found(
+        title=f"{name} has no kernels for {gpu.name or 'this GPU'} (compute capability {capability.value}).",
+        detail=f"It was compiled for {shown(targets)}.",
+        evidence=(
+            cite("compute capability", capability.value, capability),
+            cite("compiled for", shown(targets), build),
+        ),
+        remedies=(
+            InstallBuild(
+                framework=framework.name,
+                capabilities=(capability.value,),
+                driver_cuda=driver.version if driver else None,
+            ),
+        ),
+    )
+    return found if way is Coverage.NONE else _weaker(found, way, name, capability)
+
+
+def _weaker(found: Found, way: Coverage, name: str, capability: GpuCapability) -> Found | Passed:
+    """PTX may do, and code for a sibling of a Tegra GPU may do: only the smoke job can tell."""
+    if way is Coverage.JIT:
+        title = f"{name} has only PTX for {capability.value}: the driver must compile it, which may work."
+    else:
+        title = f"{name} was compiled for siblings of {capability.value}, on which NVIDIA does not guarantee it to run."
+    return Found(
+        title=title,
+        detail=found.detail + " The first start can take many minutes.",
+        evidence=found.evidence,
+        remedies=found.remedies,
+        severity=Severity.WARNING,
+        confidence=Confidence.LIKELY,
+    )
+
+
+def shown(targets: tuple[CodeTarget, ...]) -> str:
+    """Code targets as a reader expects them: ``7.5 8.0 8.6 9.0, PTX 9.0``."""
+    native = " ".join(f"{target.capability}{target.scope}" for target in targets if not target.ptx)
+    ptx = " ".join(f"{target.capability}{target.scope}" for target in targets if target.ptx)
+    return ", ".join(part for part in (native, f"PTX {ptx}" if ptx else "") if part)

@@ -1,0 +1,1 @@
+"""The driver, the GPU and what connects them."""

@@ -1,0 +1,124 @@
+"""The NVIDIA driver is installed, but its kernel module is not loaded.
+
+## What it means
+The user-mode driver is on disk and the running kernel has no NVIDIA module, so NVML and CUDA have nobody to talk
+to. `nvidia-smi` says that it "couldn't communicate with the NVIDIA driver".
+
+## Why it happens
+The kernel was upgraded and the module was not built for it (headers or DKMS missing); secure boot refuses a module
+that is not signed with an enrolled key; the machine was not rebooted since the installation; another driver
+(vfio-pci, nouveau) was bound first.
+
+## How to fix
+Build the module for the running kernel, or enrol its signing key, then load it. The commands shown depend on which
+of these was seen.
+
+## How it is detected
+No `nvidia` in `/proc/modules` and no `/proc/driver/nvidia/version`, while libraries or module files of the driver
+are on disk or NVML returns NVML_ERROR_DRIVER_NOT_LOADED.
+
+## Sources
+- https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceEnumvs.html
+- https://wiki.debian.org/SecureBoot
+- https://manpages.debian.org/dkms
+"""
+
+from __future__ import annotations
+
+from gpudoctor.engine import Rule, cite
+from gpudoctor.facts import Container, DriverFiles, KernelDriver, Message, Nvml, PciDevices, SecureBoot, System, Wsl
+from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Verdict
+from gpudoctor.remedies import LoadModule, Run
+from gpudoctor.rules._texts import first_match
+from gpudoctor.views import NVIDIA_VENDOR, Presence
+
+RULE = Rule(masks=("device-nodes-missing", "driver-library-mismatch", "container-no-gpu-access", "smoke-ran-on-cpu"))
+
+
+@RULE.detector
+def installed_but_not_in_the_kernel(
+    presence: Presence,
+    module: KernelDriver,
+    nvml: Nvml,
+    files: DriverFiles | None,
+    system: System | None,
+    secure: SecureBoot | None,
+    pci: PciDevices | None,
+    container: Container | None,
+    wsl: Wsl | None,
+) -> Verdict:
+    """Driver files on disk, nothing in the kernel."""
+    if not presence.present or (wsl and wsl.version):
+        return NotApplicable("no NVIDIA GPU whose module this kernel would load")
+    if module.version or nvml.result == "NVML_SUCCESS":
+        return None
+    if container and container.engine:
+        return NotApplicable("inside a container; the module is the host's")
+    on_disk = bool(files and (files.modules or files.libraries))
+    if not on_disk and nvml.result != "NVML_ERROR_DRIVER_NOT_LOADED":
+        return None
+    reason, remedy = _reason(files, system, secure, pci)
+    return Found(
+        title="The NVIDIA driver is installed, but its kernel module is not loaded.",
+        detail=reason,
+        evidence=(
+            cite("kernel module", "not loaded", module),
+            cite("NVML", nvml.result, nvml),
+            *_evidence(files),
+        ),
+        remedies=(remedy,),
+    )
+
+
+def _evidence(files: DriverFiles | None) -> tuple[Evidence, ...]:
+    if files is None:
+        return ()
+    built = ", ".join(f"{module.kernel} ({module.version or 'version unknown'})" for module in files.modules) or "none"
+    return (cite("modules on disk, by kernel", built, files),)
+
+
+def _reason(
+    files: DriverFiles | None, system: System | None, secure: SecureBoot | None, pci: PciDevices | None
+) -> tuple[str, LoadModule | Run]:
+    bound = [d for d in (pci.devices if pci else ()) if d.vendor == NVIDIA_VENDOR and d.driver == "vfio-pci"]
+    if bound:
+        text = f"The GPU at {bound[0].address} is bound to vfio-pci, which reserves it for a virtual machine."
+        return text, Run(
+            title="Release the GPU from vfio-pci",
+            note="Remove its id from the vfio-pci options (kernel command line vfio-pci.ids, /etc/modprobe.d), rebuild "
+            "the initial RAM disk and reboot.",
+        )
+    kernel = system.kernel if system else None
+    version = next((module.version for module in files.modules if module.version), None) if files else None
+    if files and kernel and all(module.kernel != kernel for module in files.modules):
+        text = f"No NVIDIA module is built for the running kernel {kernel}."
+        return text, LoadModule(kernel=kernel, module_version=version)
+    if secure and secure.enabled:
+        text = "The module is on disk for this kernel and secure boot is on: an unsigned module is refused."
+        return text, LoadModule(secure_boot=True)
+    return "The module is on disk for this kernel; it has not been loaded since the start.", LoadModule()
+
+
+_REFUSALS = {
+    "secure-boot": (r"could not insert '?nvidia\w*'?: (Key was rejected by service|Required key not available)",),
+    "not-found": (r"modprobe: FATAL: Module nvidia\w* not found",),
+    "not-communicating": (r"couldn't communicate with the NVIDIA driver",),
+}
+
+
+@RULE.detector
+def the_loader_says_so(message: Message, module: KernelDriver | None) -> Verdict:
+    """modprobe, insmod or nvidia-smi say that the module is not there."""
+    if module and module.version:
+        return None
+    for reason, patterns in _REFUSALS.items():
+        text = first_match(patterns, message.text)
+        if text:
+            return Found(
+                title="The NVIDIA driver is installed, but its kernel module is not loaded.",
+                detail=text,
+                evidence=(cite("message", text, message),),
+                remedies=(LoadModule(secure_boot=reason == "secure-boot"),),
+                confidence=Confidence.LIKELY if reason == "not-communicating" else Confidence.CERTAIN,
+            )
+    return None

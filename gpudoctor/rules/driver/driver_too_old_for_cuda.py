@@ -1,0 +1,182 @@
+"""The driver is too old for the CUDA version that the framework was built with.
+
+## What it means
+Every driver runs programs built with its own CUDA version and older ones. Within one major version, from CUDA 11
+on, it also runs newer minor versions (minor-version compatibility). This build needs more than that: CUDA error 35,
+"CUDA driver version is insufficient for CUDA runtime version", or error 222 where code must be compiled from PTX.
+
+## Why it happens
+`pip install` takes the newest build, made with the newest CUDA, and the driver stayed as it was.
+
+## How to fix
+Either install a newer driver that still supports this GPU, or keep the driver and install a build for an older
+CUDA.
+
+## How it is detected
+The CUDA version of the libcuda that the loader takes (cuDriverGetVersion, cuda-compat included) against the CUDA
+version that the build states. CUDA 11.0 and everything before CUDA 11 have a minimum driver of their own; in WSL
+the driver's number is Windows'.
+
+## Sources
+- https://docs.nvidia.com/deploy/cuda-compatibility/
+- https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/
+"""
+
+from __future__ import annotations
+
+from gpudoctor.engine import Rule, cite
+from gpudoctor.facts import Build, CudaDriver, Fact, Framework, Gpu, GpuCapability, Gpus, Message, Nvml
+from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Verdict
+from gpudoctor.matrix import Matrix, Unlisted
+from gpudoctor.relations import (
+    Capability,
+    Coverage,
+    CudaVersion,
+    DriverFit,
+    Platform,
+    coverage,
+    cuda_fits,
+    driver_version,
+    parse_targets,
+    ptx_fits,
+)
+from gpudoctor.remedies import InstallBuild, InstallDriver, Remedy
+from gpudoctor.rules._texts import first_match, search
+from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
+from gpudoctor.views import DriverCuda, DriverSide, UserDriver, capabilities_of
+
+RULE = Rule(masks=("smoke-ran-on-cpu", "tf-arch-unsupported", "torch-arch-unsupported"))
+
+
+@RULE.detector
+def cuda_version_of_the_build(
+    framework: Framework,
+    build: Build,
+    driver: DriverCuda,
+    user: UserDriver | None,
+    side: DriverSide | None,
+    gpus: Gpus | None,
+    matrix: Matrix,
+) -> Verdict:
+    """The driver's CUDA against the build's, by the compatibility rules."""
+    if build.accelerator != "cuda" or build.cuda is None:
+        return NotApplicable(CUDA_BUILD_ONLY)
+    have, need = CudaVersion.parse(driver.version), CudaVersion.parse(build.cuda)
+    platform: Platform = "windows" if side and side.windows_numbers else "linux"
+    fit = cuda_fits(have, need)
+    if fit is DriverFit.MINOR_VERSION_COMPATIBILITY and _below_floor(need, user, platform, matrix):
+        fit = DriverFit.TOO_OLD
+    if fit.fits:
+        return Passed(f"{name_of(framework)} {build.version}: CUDA {need} on a driver for CUDA {have} ({fit.value})")
+    return _too_old(framework, build, driver, user, gpus, _minimum(need, platform, matrix))
+
+
+def _below_floor(need: CudaVersion, user: UserDriver | None, platform: Platform, matrix: Matrix) -> bool:
+    """CUDA 11.1 and newer need 450.80.02, though older drivers of the R450 branch also say CUDA 11.0."""
+    floor = matrix.minor_version_floor(need.major, platform)
+    if isinstance(floor, Unlisted) or user is None:
+        return False
+    return driver_version(user.version) < driver_version(floor.on(platform))
+
+
+def _minimum(need: CudaVersion, platform: Platform, matrix: Matrix) -> str | None:
+    """The lowest driver that runs a build of this CUDA: the major's floor from CUDA 11 on, else the toolkit's own."""
+    floor = matrix.minor_version_floor(need.major, platform)
+    if not isinstance(floor, Unlisted) and need != CudaVersion(11, 0):
+        return floor.on(platform)
+    own = matrix.minimum_driver(need, platform)
+    return None if isinstance(own, Unlisted) else own.version
+
+
+def _too_old(
+    framework: Framework,
+    build: Build,
+    driver: DriverCuda,
+    user: UserDriver | None,
+    gpus: Gpus | None,
+    minimum: str | None,
+) -> Found:
+    version = f"{user.version} " if user else ""
+    name = f"{name_of(framework)} {build.version}"
+    have = f"The NVIDIA driver {version}(CUDA {driver.version})"
+    return Found(
+        title=f"{have} is too old for {name}, built with CUDA {build.cuda}.",
+        detail=f"{name} needs driver {minimum} or newer." if minimum else "",
+        evidence=(
+            cite("driver CUDA", driver.version, driver),
+            *((cite("driver", user.version, user),) if user else ()),
+            cite(f"CUDA of {build.distribution}", build.cuda, build),
+        ),
+        remedies=_remedies(framework, driver, gpus, minimum),
+    )
+
+
+def _remedies(framework: Framework, driver: DriverCuda, gpus: Gpus | None, minimum: str | None) -> tuple[Remedy, ...]:
+    capabilities = capabilities_of(gpus)
+    return (
+        InstallDriver(minimum=minimum, capability=capabilities[0] if capabilities else None),
+        InstallBuild(framework=framework.name, capabilities=capabilities, driver_cuda=driver.version),
+    )
+
+
+@RULE.detector
+def ptx_newer_than_the_driver(
+    framework: Framework, build: Build, gpu: Gpu, capability: GpuCapability, driver: DriverCuda
+) -> Verdict:
+    """A GPU that the build reaches only by PTX needs a driver of the build's own CUDA version or newer."""
+    if build.accelerator != "cuda" or build.cuda is None:
+        return NotApplicable(CUDA_BUILD_ONLY)
+    if not build.targets:
+        return NotJudged(f"{build.distribution} does not say for which GPUs it was compiled")
+    if coverage(parse_targets(build.targets), Capability.parse(capability.value)) is not Coverage.JIT:
+        return None
+    have, need = CudaVersion.parse(driver.version), CudaVersion.parse(build.cuda)
+    if ptx_fits(have, need) or not cuda_fits(have, need).fits:
+        return None
+    return Found(
+        title=f"The driver's CUDA {have} cannot compile the PTX that {name_of(framework)} {build.version} has for "
+        f"{gpu.name or 'this GPU'}, made with CUDA {need}.",
+        detail="Minor-version compatibility covers machine code, not PTX (CUDA error 222).",
+        evidence=(
+            cite("driver CUDA", driver.version, driver),
+            cite("compute capability", capability.value, capability),
+            cite("compiled for", " ".join(build.targets), build),
+        ),
+        remedies=(
+            InstallDriver(capability=capability.value),
+            InstallBuild(framework=framework.name, capabilities=(capability.value,), driver_cuda=driver.version),
+        ),
+    )
+
+
+_TEXTS = (
+    r"CUDA driver version is insufficient for CUDA runtime version",
+    r"The NVIDIA driver on your system is too old \(found version \d+\)",
+    r"cudaErrorInsufficientDriver|CUDA_ERROR_INSUFFICIENT_DRIVER",
+    r"the provided PTX was compiled with an unsupported toolchain",
+    r"CUDA_ERROR_UNSUPPORTED_PTX_VERSION|cudaErrorUnsupportedPtxVersion",
+)
+
+
+@RULE.detector
+def a_program_says_so(
+    message: Message, nvml: Nvml | None, cuda: CudaDriver | None, gpus: Gpus | None, side: DriverSide | None
+) -> Verdict:
+    """The CUDA runtime says that the driver is too old. Without any driver it says the same, so one must be seen."""
+    text = first_match(_TEXTS, message.text)
+    if text is None:
+        return None
+    working: Fact | None = next((f for f in (nvml, cuda) if f and f.result.endswith("SUCCESS")), None)
+    found = search(r"found version (\d{4,5})", message.text)
+    if working is None and found is None:
+        return NotJudged("the CUDA runtime says this too where there is no driver at all")
+    capabilities = capabilities_of(gpus)
+    where = cite("message", text, message)
+    have = str(CudaVersion.from_driver(int(found[1]))) if found else None
+    return Found(
+        title="The NVIDIA driver is too old for the CUDA version of the program.",
+        detail=f"{text}." + (f" The driver is for CUDA {have}." if have else ""),
+        evidence=(where, *((cite("driver", nvml.driver, nvml),) if nvml and nvml.driver else ())),
+        remedies=(InstallDriver(capability=capabilities[0] if capabilities else None),),
+        confidence=Confidence.CERTAIN if side is None or side.place == "machine" else Confidence.LIKELY,
+    )

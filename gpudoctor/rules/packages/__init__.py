@@ -1,0 +1,1 @@
+"""Python packages, whatever the framework."""

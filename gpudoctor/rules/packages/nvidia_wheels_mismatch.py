@@ -1,0 +1,91 @@
+"""NVIDIA's library wheels are missing, or not the versions that the framework pins.
+
+## What it means
+A framework's CUDA wheel brings no CUDA libraries of its own: it depends on exact versions of nvidia-* packages
+(cuBLAS, cuDNN, NCCL, nvJitLink …). Here some are absent or of another version, so the import fails ("undefined
+symbol", "libcudnn.so.9: cannot open shared object file"), or computations fail later.
+
+## Why it happens
+Another package upgraded or removed one of them; two frameworks in one environment pin different versions; `pip
+install --no-deps`; an interrupted installation; half an environment was copied.
+
+## How to fix
+Install the pinned versions again. If two frameworks need different ones, give each its own environment.
+
+## How it is detected
+The Requires-Dist lines of the installed framework, with this interpreter's markers, against the packages that are
+really installed; and the dynamic loader's words when the framework is imported.
+
+## Sources
+- https://packaging.python.org/specifications/core-metadata/#requires-dist-multiple-use
+- https://github.com/pytorch/pytorch/issues/111469
+"""
+
+from __future__ import annotations
+
+from gpudoctor.engine import Rule, cite
+from gpudoctor.facts import Build, Framework, Imported, Message, Pins, UnmetPin
+from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Severity, Verdict
+from gpudoctor.remedies import InstallPackages
+from gpudoctor.rules._texts import first_match
+from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
+
+RULE = Rule(masks=("smoke-ran-on-cpu", "tf-cuda-libs-missing"))
+
+
+@RULE.detector
+def pins_of_the_framework(framework: Framework, build: Build, pins: Pins, imported: Imported | None) -> Verdict:
+    """A nvidia-* package that the framework pins is absent or of another version."""
+    if build.accelerator != "cuda":
+        return NotApplicable(CUDA_BUILD_ONLY)
+    unmet = [pin for pin in pins.unmet if pin.package == build.distribution and _nvidia(pin)]
+    if not unmet:
+        return None
+    works = imported is not None and imported.ok
+    absent = [pin for pin in unmet if pin.found is None]
+    shown = "; ".join(f"{pin.requirement}: {pin.found or 'not installed'}" for pin in unmet)
+    evidence: tuple[Evidence, ...] = tuple(
+        cite(f"{build.distribution} requires {pin.requirement}", pin.found or "not installed", pins) for pin in unmet
+    )
+    failed = imported is not None and not imported.ok
+    return Found(
+        title=f"{name_of(framework)} {build.version} pins NVIDIA library packages that are not installed as pinned.",
+        detail=f"{shown}.",
+        evidence=evidence + ((cite("import", imported.error, imported),) if failed and imported else ()),
+        remedies=(InstallPackages(requirements=tuple(pin.requirement for pin in unmet)),),
+        severity=Severity.WARNING if works or not (failed or absent) else Severity.ERROR,
+        confidence=Confidence.CERTAIN if failed else Confidence.LIKELY,
+    )
+
+
+def _nvidia(pin: UnmetPin) -> bool:
+    return pin.requirement.startswith(("nvidia-", "nvidia_", "cuda-toolkit"))
+
+
+_LIBRARIES = (
+    r"lib(?:cudnn|cublas|cublasLt|cudart|cufft|cufile|cupti|curand|cusolver|cusparse|cusparseLt|nccl|nvJitLink|nvrtc"
+    r"|nvshmem_host)"
+)
+_TEXTS = (
+    rf"ImportError: [^\s:]{{0,300}}{_LIBRARIES}[\w.]*: undefined symbol: \S+",
+    rf"ImportError: {_LIBRARIES}\S*\.so[.\d]*: cannot open shared object file",
+    rf"OSError: {_LIBRARIES}\S*\.so[.\d]*: cannot open shared object file",
+    r"undefined symbol: __nvJitLink\w+, version libnvJitLink\.so\.\d+",
+    r"undefined symbol: nccl\w+",
+)
+
+
+@RULE.detector
+def the_loader_says_so(message: Message, pins: Pins | None) -> Verdict:
+    """The dynamic loader misses a CUDA library or a symbol in one while the framework is imported."""
+    text = first_match(_TEXTS, message.text)
+    if text is None:
+        return None
+    if pins is not None and not pins.unmet:
+        return NotJudged("the loader misses a CUDA library, and all pinned packages are installed")
+    return Found(
+        title="A CUDA library that the framework needs cannot be loaded, or is of another version.",
+        detail=text,
+        evidence=(cite("message", text, message),),
+        confidence=Confidence.LIKELY,
+    )

@@ -1,0 +1,41 @@
+"""A smoke job failed, and no other rule knows the reason.
+
+## What it means
+The small training job ended with an error at the stage that is named. The environment does not train as it is.
+
+## Why it happens
+Any fault that gpudoctor has no rule for yet. The last meaningful line of the framework is quoted.
+
+## How to fix
+Search for the quoted line together with the framework's version, or take the report to its maintainers.
+
+## How it is detected
+The child of the job reported an exception, ended with an exit code, or was ended by a signal.
+
+## Sources
+- https://github.com/pytorch/pytorch/issues
+- https://github.com/tensorflow/tensorflow/issues
+"""
+
+from __future__ import annotations
+
+from gpudoctor.engine import Rule, cite
+from gpudoctor.facts import Smoke
+from gpudoctor.findings import Confidence, Found, Verdict
+from gpudoctor.rules._words import name_of
+
+RULE = Rule(without_gpu="none", last_resort=True)
+
+
+@RULE.detector
+def ended_with_an_error(smoke: Smoke) -> Verdict:
+    """A job that failed after its import."""
+    if smoke.result != "failed" or smoke.stage in ("start", "import"):
+        return None
+    after = f" after {smoke.seconds:.1f} s" if smoke.seconds is not None else ""
+    return Found(
+        title=f"The {name_of(smoke.framework)} job on {smoke.device} failed at stage {smoke.stage}{after}.",
+        detail=smoke.error or smoke.ended or "",
+        evidence=(cite("stage", smoke.stage, smoke), cite("ended", smoke.ended or "exception", smoke)),
+        confidence=Confidence.LIKELY,
+    )

@@ -1,0 +1,54 @@
+"""The GPU computed, and the numbers are wrong.
+
+## What it means
+The same batch was computed on the GPU and, in double precision, on the CPU. Loss or gradients differ by far more
+than rounding can explain. Trainings on this GPU cannot be trusted.
+
+## Why it happens
+Failing memory or an unstable GPU (overclocking, power, heat); a wrong library loaded in place of the framework's
+own; a known defect of a driver or library version.
+
+## How to fix
+Look for Xid errors and ECC counts first. Undo overclocking; make sure that the framework's own cuDNN and cuBLAS are
+loaded; try another driver. If it stays, the GPU is to be replaced.
+
+## How it is detected
+A smoke job's comparison with a float64 reference on the CPU, TF32 off, within the tolerance shown in the evidence.
+
+## Sources
+- https://docs.nvidia.com/deploy/xid-errors/
+- https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html
+"""
+
+from __future__ import annotations
+
+from gpudoctor.engine import Rule, cite
+from gpudoctor.facts import Smoke
+from gpudoctor.findings import Found, Verdict
+from gpudoctor.remedies import Run
+from gpudoctor.rules._words import name_of
+
+RULE = Rule(without_gpu="none", masks=("smoke-ran-on-cpu",))
+
+_NUMBERS = ("matches-cpu", "weights-changed", "loss-fell")
+
+
+@RULE.detector
+def numbers_of_the_job(smoke: Smoke) -> Verdict:
+    """A proof about the numbers was looked at and does not hold."""
+    wrong = [proof for proof in smoke.proofs if proof.name in _NUMBERS and proof.holds is False]
+    if not wrong:
+        return None
+    return Found(
+        title=f"{name_of(smoke.framework)} computed wrong numbers on {smoke.device}.",
+        detail="; ".join(f"{proof.name}: {proof.detail}" for proof in wrong) + ".",
+        evidence=tuple(cite(proof.name, proof.detail, smoke) for proof in wrong),
+        remedies=(
+            Run(
+                title="Look for hardware errors in the kernel log",
+                argvs=(("sudo", "dmesg"),),
+                where="machine",
+                note="Lines with NVRM: Xid name the fault. Then run: gpudoctor smoke --deep",
+            ),
+        ),
+    )
