@@ -373,6 +373,9 @@ def _root(
 ) -> Finding | None:
     for other in others:
         masked = finding.rule in masks[other.rule] and other.rule not in seen and other.rule != finding.rule
+        mutual = masked and other.rule in masks[finding.rule]
+        if mutual and others.index(finding) < others.index(other):
+            continue
         if masked and other.about.overlaps(finding.about) and _strong_enough(other, finding):
             return _root(other, others, masks, seen | {finding.rule}) or other
     return None

@@ -24,7 +24,7 @@ class Capability(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Capability:
         """Read ``8.9``. Raises ValueError for anything else."""
-        match = re.fullmatch(r"(\d{1,2})\.(\d)", text.strip())
+        match = re.fullmatch(r"([0-9]{1,2})\.([0-9])", text.strip())
         if match is None:
             raise ValueError(f"not a compute capability: {text!r}")
         return cls(int(match[1]), int(match[2]))
@@ -50,7 +50,7 @@ class CodeTarget(NamedTuple):
 
         ``9.0+PTX`` (TORCH_CUDA_ARCH_LIST) is two pieces. Raises ValueError for anything else.
         """
-        match = re.fullmatch(r"(sm_|compute_)?(\d{1,2})\.?(\d)([af]?)(\+PTX)?", text.strip())
+        match = re.fullmatch(r"(sm_|compute_)?([0-9]{1,2})\.?([0-9])([af]?)(\+PTX)?", text.strip())
         if match is None:
             raise ValueError(f"not a GPU code target: {text!r}")
         kind, major, minor, suffix, plus = match.groups()
@@ -125,7 +125,7 @@ class CudaVersion(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> CudaVersion:
         """Read ``12.4``, ``12.5.1`` or ``8``. Raises ValueError for anything else."""
-        match = re.fullmatch(r"(\d{1,2})(?:\.(\d{1,2}))?(?:\.\d+)*", text.strip())
+        match = re.fullmatch(r"([0-9]{1,2})(?:\.([0-9]{1,2}))?(?:\.[0-9]+)*", text.strip())
         if match is None:
             raise ValueError(f"not a CUDA version: {text!r}")
         return cls(int(match[1]), int(match[2] or 0))
@@ -141,7 +141,7 @@ class CudaVersion(NamedTuple):
 
 def driver_version(text: str) -> Version:
     """A driver version such as 535.129.03 as a comparable value. Raises ValueError if it is none."""
-    if not re.fullmatch(r"\d{2,3}(\.\d{1,4}){0,2}", text.strip()):
+    if not re.fullmatch(r"[0-9]{2,3}(\.[0-9]{1,4}){0,2}", text.strip()):
         raise ValueError(f"not a driver version: {text!r}")
     try:
         return Version(text.strip())

@@ -35,6 +35,16 @@ class Presence(Fact, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
 
 
+class Proved(Fact, frozen=True, kw_only=True):
+    """The smoke jobs that were proved, as (framework, NVML index of the GPU or None)."""
+
+    jobs: tuple[tuple[str, int | None], ...]
+
+    def trains(self, framework: str, gpu: int) -> bool:
+        """Whether that framework was seen to train on that GPU."""
+        return (framework, gpu) in self.jobs
+
+
 class DriverSide(Fact, frozen=True, kw_only=True):
     """Where the driver lives, and so who can change it: this machine, the host of a container, or Windows."""
 
@@ -74,6 +84,12 @@ def _presence_on_bus(pci: PciDevices) -> Presence:
     found = tuple(device for device in pci.devices if device.vendor == NVIDIA_VENDOR)
     names = tuple(device.name or f"NVIDIA device {device.device}" for device in found)
     return Presence(source=pci.source, present=bool(found), names=names)
+
+
+def proved(facts: Facts) -> Proved:
+    """What the smoke jobs have proved so far; nothing, where none ran."""
+    jobs = tuple((smoke.framework, smoke.gpu) for smoke in facts.smokes if smoke.result == "proved")
+    return Proved(source="smoke jobs", jobs=jobs)
 
 
 def driver_side(facts: Facts) -> DriverSide | Missing:
@@ -118,6 +134,7 @@ def capabilities_of(gpus: Gpus | None) -> tuple[str, ...]:
 
 VIEWS: dict[type, Callable[[Facts], Any]] = {
     Presence: presence,
+    Proved: proved,
     DriverSide: driver_side,
     UserDriver: user_driver,
     DriverCuda: driver_cuda,

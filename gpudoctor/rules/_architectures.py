@@ -8,7 +8,7 @@ from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Pass
 from gpudoctor.relations import Capability, CodeTarget, Coverage, coverage, parse_targets
 from gpudoctor.remedies import InstallBuild
 from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
-from gpudoctor.views import DriverCuda
+from gpudoctor.views import DriverCuda, Proved
 
 
 def kernels_for_gpu(
@@ -18,6 +18,7 @@ def kernels_for_gpu(
     capability: GpuCapability,
     imported: Imported | None,
     driver: DriverCuda | None,
+    proved: Proved,
 ) -> Verdict:
     """The build's code targets against the compute capability of one GPU."""
     if build.accelerator != "cuda":
@@ -31,6 +32,8 @@ def kernels_for_gpu(
     way = coverage(targets, Capability.parse(capability.value))
     if way is Coverage.NATIVE:
         return Passed(f"{name} has machine code for {capability.value}")
+    if proved.trains(framework.name, gpu.index):
+        return Passed(f"{name} has no machine code for {capability.value}, and its smoke job trained there")
     found = Found(
         title=f"{name} has no kernels for {gpu.name or 'this GPU'} (compute capability {capability.value}).",
         detail=f"It was compiled for {shown(targets)}.",

@@ -29,7 +29,7 @@ from gpudoctor.rules._cpu_build import cpu_build_beside_gpu
 from gpudoctor.rules._texts import first_match
 from gpudoctor.views import DriverCuda, capabilities_of
 
-RULE = Rule(frameworks=("torch",), masks=("smoke-ran-on-cpu", "companion-mismatch"), without_gpu="absent")
+RULE = Rule(frameworks=("torch",), masks=("smoke-ran-on-cpu",), without_gpu="absent")
 RULE.detector(cpu_build_beside_gpu)
 
 _TEXTS = (r"Torch not compiled with CUDA enabled",)

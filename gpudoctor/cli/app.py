@@ -1,0 +1,57 @@
+"""The typer application: all commands by name, and one way to say that they were used wrongly."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gpudoctor import __version__
+from gpudoctor.cli.diagnose import diagnose
+from gpudoctor.cli.explain import explain, rules
+
+WRONG_USAGE = 2
+
+# typer has carried its own copy of click since 0.26; the base of its public BadParameter is the right class in both.
+_UsageError = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="gpudoctor",
+    help="Does this GPU really train here, and if not, what is the one thing to fix?",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(diagnose)
+app.command()(explain)
+app.command("rules")(rules)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gpudoctor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code: 2 with one sentence on stderr for wrong usage."""
+    try:
+        result = app(args=arguments, prog_name="gpudoctor", standalone_mode=False)
+    except _UsageError as error:  # type: ignore[misc]
+        sentence = " ".join(str(error.format_message()).split()) or "no command; see gpudoctor --help"
+        sys.stderr.write(f"gpudoctor: {sentence}\n")
+        return WRONG_USAGE
+    except typer.Abort:
+        return 130
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,182 @@
+"""``gpudoctor diagnose``: look at this machine and one Python environment, judge, train, report."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from gpudoctor.cli.console import emit, say, style, writable
+from gpudoctor.facts import Facts, FrameworkName, Request
+from gpudoctor.findings import Report
+from gpudoctor.world import World
+
+Format = Literal["terminal", "json"]
+FailOn = Literal["error", "warning", "never"]
+
+SMALLEST_TIME_LIMIT = 1.0
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM arrived: end as for an interrupt, with the report so far."""
+
+
+def diagnose(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Static facts and driver calls only: no framework import, no training.")
+    ] = False,
+    python: Annotated[
+        str | None, typer.Option("--python", metavar="EXE", help="The interpreter, or environment folder, to look at.")
+    ] = None,
+    framework: Annotated[
+        list[FrameworkName] | None, typer.Option("--framework", help="A framework that must work here. Repeatable.")
+    ] = None,
+    allow_cpu: Annotated[bool, typer.Option("--allow-cpu", help="A GPU is not required.")] = False,
+    format: Annotated[Format, typer.Option("--format", help="How to print the report.")] = "terminal",  # noqa: A002
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there, not to stdout.")
+    ] = None,
+    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="From which severity the exit code is 1.")] = "error",
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", metavar="SECONDS", help="End by then, with what is known.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show evidence and what was not judged.")] = False,
+    no_redact: Annotated[bool, typer.Option("--no-redact", help="Keep private values in the output.")] = False,
+    save_facts: Annotated[
+        Path | None, typer.Option("--save-facts", metavar="FILE", help="Also write the facts, redacted, as JSON.")
+    ] = None,
+    from_facts: Annotated[
+        Path | None, typer.Option("--from-facts", metavar="FILE", help="Judge saved facts; look at nothing.")
+    ] = None,
+) -> int:
+    """Look at this machine and one Python environment, name the one cause to fix, and train to prove it."""
+    if time_limit is not None and not SMALLEST_TIME_LIMIT <= time_limit <= 86400:
+        raise typer.BadParameter("must be between 1 and 86400 seconds", param_hint="--time-limit")
+    writable(output, "--output")
+    writable(save_facts, "--save-facts")
+    request = Request(
+        source="command line", required=tuple(dict.fromkeys(framework or ())), allow_cpu=allow_cpu, quick=quick
+    )
+    started = time.monotonic()
+    if from_facts is not None:
+        facts, interrupted = _replayed(from_facts, request), None
+    else:
+        facts, interrupted = _collected(python, request, time_limit)
+    report = _judged(facts, time.monotonic() - started)
+    if save_facts is not None:
+        _save(facts, save_facts, redact=not no_redact)
+    _publish(report, format, output, fail_on, verbose=verbose, redact=not no_redact)
+    return interrupted or _exit_code(report, fail_on)
+
+
+def _replayed(path: Path, request: Request) -> Facts:
+    from gpudoctor.facts import decode
+
+    try:
+        facts = decode(path.read_bytes())
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--from-facts") from error
+    except ValueError as error:
+        raise typer.BadParameter(f"{path} holds no facts: {error}", param_hint="--from-facts") from error
+    # The request is part of the facts; what this command line says in addition holds as well.
+    asked = Request(
+        source=request.source,
+        required=request.required or facts.request.required,
+        allow_cpu=request.allow_cpu or facts.request.allow_cpu,
+        quick=facts.request.quick,
+    )
+    return msgspec.structs.replace(facts, request=asked)
+
+
+def _collected(python: str | None, request: Request, time_limit: float | None) -> tuple[Facts, int | None]:
+    """The facts, and the exit code of an interrupt if one came; then the facts are those known so far."""
+    from gpudoctor.children import kill_all
+    from gpudoctor.cli.progress import progress
+    from gpudoctor.doctor import Plan, collect
+    from gpudoctor.probes.target import NotAnInterpreter, choose
+
+    try:
+        target = choose(python, os.environ)
+    except NotAnInterpreter as error:
+        raise typer.BadParameter(str(error), param_hint="--python") from error
+    facts = Facts()
+    with progress(sys.stderr, os.environ) as watch, _terminable():
+        try:
+            for grown in collect(Plan(target.executable, request, time_limit), World(), watch):
+                facts = grown
+        except KeyboardInterrupt:
+            kill_all()
+            return facts, 128 + signal.SIGINT
+        except _TerminatedError:
+            kill_all()
+            return facts, 128 + signal.SIGTERM
+    return facts, None
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an exception for as long as facts are collected."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _judged(facts: Facts, seconds: float) -> Report:
+    from gpudoctor.report import judge
+
+    return judge(facts, seconds=seconds)
+
+
+def _save(facts: Facts, path: Path, *, redact: bool) -> None:
+    from gpudoctor.facts import encode
+    from gpudoctor.privacy import redact as redacted
+
+    try:
+        path.write_bytes(encode(redacted(facts)[0] if redact else facts))
+    except OSError as error:
+        say(f"{path} could not be written: {error.strerror}")
+
+
+def _publish(
+    report: Report,
+    format: Format,  # noqa: A002
+    output: Path | None,
+    fail_on: FailOn,
+    *,
+    verbose: bool,
+    redact: bool,
+) -> None:
+    from gpudoctor.render import Options, render
+
+    look = style(sys.stdout, os.environ, verbose=verbose)
+    if output is not None:
+        look = msgspec.structs.replace(look, colour=False) if isinstance(look, msgspec.Struct) else look
+    text = render(report, format, options=Options(style=look, fail_on=fail_on, redact=redact))
+    if output is None:
+        emit(text)
+        return
+    try:
+        output.write_text(text if text.endswith("\n") else text + "\n", "utf-8")
+    except OSError as error:
+        say(f"{output} could not be written: {error.strerror}")
+
+
+def _exit_code(report: Report, fail_on: FailOn) -> int:
+    from gpudoctor.wire import exit_code
+
+    return exit_code(report.status, fail_on)

@@ -1,0 +1,58 @@
+"""``gpudoctor explain`` and ``gpudoctor rules``: what the rules mean, from their own files."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Annotated, Literal
+
+import typer
+
+from gpudoctor.cli.console import emit
+from gpudoctor.engine import Rule
+from gpudoctor.rules import all_rules
+
+Format = Literal["terminal", "json"]
+
+
+def explain(
+    rule: Annotated[str, typer.Argument(help="The rule's name, such as driver-too-old-for-cuda.")],
+    format: Annotated[Format, typer.Option("--format", help="How to print it.")] = "terminal",  # noqa: A002
+) -> None:
+    """Print what a rule means, why it happens, how to fix it, and how it is detected."""
+    found = next((one for one in all_rules() if one.name == rule), None)
+    if found is None:
+        raise typer.BadParameter(f"no rule is named {rule!r}.{_near(rule)}", param_hint="RULE")
+    emit(json.dumps(_as_json(found), indent=1) if format == "json" else page(found))
+
+
+def _near(name: str) -> str:
+    near = difflib.get_close_matches(name, [rule.name for rule in all_rules()], 3)
+    return f" Close to it: {', '.join(near)}." if near else " All names: gpudoctor rules"
+
+
+def page(rule: Rule) -> str:
+    """The page of a rule as Markdown, which reads well on a terminal too."""
+    return f"# {rule.name}\n\n{rule.title}\n\n{rule.explanation}\n"
+
+
+def rules(
+    format: Annotated[Format, typer.Option("--format", help="How to print them.")] = "terminal",  # noqa: A002
+) -> None:
+    """List every rule with its severity."""
+    listed = all_rules()
+    if format == "json":
+        emit(json.dumps([_as_json(rule) for rule in listed], indent=1))
+        return
+    width = max(len(rule.name) for rule in listed)
+    emit("\n".join(f"{rule.severity.value:<8} {rule.name:<{width}}  {rule.title}" for rule in listed))
+
+
+def _as_json(rule: Rule) -> dict[str, object]:
+    return {
+        "rule": rule.name,
+        "title": rule.title,
+        "severity": rule.severity.value,
+        "masks": list(rule.masks),
+        "explanation": rule.explanation,
+    }

@@ -1,0 +1,58 @@
+"""One live line on stderr that says what is being looked at; nothing at all where stderr is no terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO
+
+Watch = Callable[[str, str], None]
+
+_TICK_SECONDS = 0.2
+_CLEAR = "\r\x1b[K"
+
+
+@contextmanager
+def progress(stream: TextIO, environ: Mapping[str, str]) -> Iterator[Watch]:
+    """A watch that shows progress on a terminal until the block ends, and silently takes it elsewhere."""
+    if not stream.isatty() or environ.get("TERM") == "dumb":
+        yield lambda _what, _state: None
+        return
+    line = _Line(stream)
+    try:
+        yield line.watch
+    finally:
+        line.close()
+
+
+class _Line:
+    """The state of each thing looked at, redrawn a few times a second by a thread of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._states: dict[str, tuple[str, float]] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._draw, daemon=True)
+        self._thread.start()
+
+    def watch(self, what: str, state: str) -> None:
+        self._states[what] = (state, time.monotonic())
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(1.0)
+        self._stream.write(_CLEAR)
+        self._stream.flush()
+
+    def _draw(self) -> None:
+        while not self._over.wait(_TICK_SECONDS):
+            now = time.monotonic()
+            parts = [
+                f"{what}: {state} {now - since:.0f} s"
+                for what, (state, since) in tuple(self._states.items())
+                if state != "done"
+            ]
+            self._stream.write(_CLEAR + " | ".join(parts)[:78])
+            self._stream.flush()

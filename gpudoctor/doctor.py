@@ -1,0 +1,147 @@
+"""The whole story on one page: look at the machine, ask the environment, let the frameworks train, judge.
+
+:func:`collect` yields facts that grow, so that whoever is interrupted still holds what is known so far.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from gpudoctor import __version__
+from gpudoctor.children import Limits
+from gpudoctor.facts import Facts, Missing, Request
+from gpudoctor.findings import Report
+from gpudoctor.world import World
+
+Watch = Callable[[str, str], None]
+"""Told of progress: what is looked at (``driver``, ``torch``), and how far it is (``import``, ``train``, ``done``)."""
+
+_BASE_SECONDS = 600.0
+_SECONDS_PER_GPU = 60.0
+_LOOK_SHARE = 0.4  # of the whole time; what remains is for the frameworks
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to look at. ``executable`` is the interpreter under test; ``time_limit`` seconds for everything."""
+
+    executable: str
+    request: Request
+    time_limit: float | None = None
+
+
+def diagnose(plan: Plan, world: World, watch: Watch = lambda _what, _state: None) -> Report:
+    """Look, judge, and report: :func:`collect` to its end, then :func:`gpudoctor.report.judge`."""
+    from gpudoctor.report import judge
+
+    started = time.monotonic()
+    *_, facts = collect(plan, world, watch)
+    return judge(facts, seconds=time.monotonic() - started)
+
+
+def collect(plan: Plan, world: World, watch: Watch) -> Iterator[Facts]:
+    """All facts, growing: first nothing but the request, at last with the smoke jobs."""
+    facts = Facts(
+        gpudoctor=__version__,
+        created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        request=plan.request,
+    )
+    yield facts
+    limits = Limits.within(plan.time_limit or _generous(world))
+    for grown in _look(facts, plan, world, limits, watch):
+        facts = grown
+        yield facts
+    if not plan.request.quick:
+        yield from _train(facts, plan, world, limits, watch)
+
+
+def _generous(world: World) -> float:
+    """Seconds for everything: more for more GPUs, which the kernel lists without being asked to wake them."""
+    try:
+        count = len(world.list("/proc/driver/nvidia/gpus"))
+    except OSError:
+        count = 1
+    return _BASE_SECONDS + _SECONDS_PER_GPU * count
+
+
+# ---------------------------------------------------------------------------------------------- looking
+
+
+def _look(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) -> Iterator[Facts]:
+    """Host files, NVML, libcuda and the environment under test, side by side."""
+    # Children first: they work while this process imports what it needs next.
+    from gpudoctor.probes import HOST_PROBES, look
+    from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
+    from gpudoctor.probes.nvml import nvml
+    from gpudoctor.probes.target import collect as ask_target
+
+    seconds = (limits.deadline - time.monotonic()) * _LOOK_SHARE
+    patience = Limits.within(seconds)
+    watch("driver", "look")
+    watch("environment", "look")
+    nvml_answer = _Background(lambda: nvml(world, patience))
+    cuda_answer = _Background(lambda: cuda_driver(world, patience))
+    target_answer = _Background(lambda: ask_target(world, plan.executable, patience))
+    library_answer = _Background(lambda: look(libcuda, world))
+    host_answer = _Background(lambda: {name: look(probe, world) for name, probe in HOST_PROBES.items()})
+
+    facts = _with(facts, host_answer.result(patience), tuple(HOST_PROBES))
+    yield facts
+    facts = _with(facts, _fields(target_answer.result(patience)), _TARGET_FIELDS)
+    watch("environment", "done")
+    yield facts
+    facts = _with(facts, _only("libcuda", library_answer.result(patience)), ("libcuda",))
+    facts = _with(facts, _only("cuda", cuda_answer.result(patience)), ("cuda",))
+    facts = _with(facts, _fields(nvml_answer.result(patience)), ("nvml", "gpus"))
+    watch("driver", "done")
+    yield facts
+
+
+_TARGET_FIELDS = ("interpreter", "packages", "pins", "shadows", "other_environments", "frameworks")
+
+
+class _Background(Generic[_T]):
+    """A look that may never come back (a dead network mount), in a thread that nobody has to wait for."""
+
+    def __init__(self, work: Callable[[], _T]) -> None:
+        self._result: _T | Missing = Missing("timed-out", "no answer in time")
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Callable[[], _T]) -> None:
+        try:
+            self._result = work()
+        except Exception as error:  # a probe that crashes is a fact, whatever its kind
+            self._result = Missing("crashed", f"{type(error).__name__}: {error}")
+
+    def result(self, limits: Limits) -> _T | Missing:
+        """What the work gave, or why there is nothing by the deadline."""
+        self._thread.join(max(0.0, limits.deadline - time.monotonic()) + 1.0)
+        return self._result
+
+
+def _with(facts: Facts, found: dict[str, Any] | Missing, names: tuple[str, ...]) -> Facts:
+    """The facts with the named fields found, all of them Missing where the whole look failed."""
+    if isinstance(found, Missing):
+        found = dict.fromkeys(names, found)
+    return msgspec.structs.replace(facts, **{name: found[name] for name in names if name in found})
+
+
+def _fields(answer: Any) -> dict[str, Any] | Missing:
+    """The fields of an answer that holds several facts."""
+    if isinstance(answer, Missing):
+        return answer
+    return {name: getattr(answer, name) for name in (*_TARGET_FIELDS, "nvml", "gpus") if hasattr(answer, name)}
+
+
+def _only(name: str, answer: Any) -> dict[str, Any]:
+    return {name: answer}

@@ -1,0 +1,221 @@
+"""The engine's laws: what a detector asks for decides whether it runs, and what explains what."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpudoctor import facts as f
+from gpudoctor.engine import Rule, evaluate, plan, rank
+from gpudoctor.findings import Confidence, Finding, Found, NotApplicable, NotJudged, Outcome, Severity, Verdict
+from gpudoctor.matrix import load
+from tests.good import GOOD, H100, change, with_framework, with_gpu
+
+MATRIX = load()
+
+
+def rule(*detectors: object, name: str = "a-rule", **settings: object) -> Rule:
+    made = Rule(**settings)  # type: ignore[arg-type]
+    made.name = name
+    made.detectors.extend(detectors)  # type: ignore[arg-type]
+    return made
+
+
+def outcome(facts: f.Facts, *detectors: object, **settings: object) -> Outcome:
+    return evaluate([rule(*detectors, **settings)], facts, MATRIX)[0].outcome
+
+
+def wants_nvml(nvml: f.Nvml) -> Verdict:
+    return Found(title="seen") if nvml.driver else None
+
+
+def wants_container(container: f.Container) -> Verdict:
+    return None if container.engine is None else Found(title=container.engine)
+
+
+def test_a_missing_fact_skips_the_detector_and_says_what_was_missing() -> None:
+    facts = change(nvml=f.Missing("timed-out", "no answer", "nvmlInit"))
+    assert outcome(facts, wants_nvml) == Outcome(
+        rule="a-rule", outcome="skipped", why="Nvml: timed out: nvmlInit: no answer"
+    )
+
+
+def test_a_rule_is_skipped_only_if_all_its_detectors_are() -> None:
+    facts = change(nvml=f.Missing("timed-out"))
+    assert outcome(facts, wants_nvml, wants_container).outcome == "passed"
+
+
+def test_a_finding_of_one_detector_wins_over_the_silence_of_another() -> None:
+    assert outcome(GOOD, wants_container, wants_nvml) == Outcome(rule="a-rule", outcome="found", why="seen")
+
+
+def test_a_crash_in_a_rule_is_an_outcome_with_its_place() -> None:
+    def crashes(system: f.System) -> Verdict:
+        raise ZeroDivisionError(system.os)
+
+    assert outcome(GOOD, crashes) == Outcome(rule="a-rule", outcome="crashed", why="crashes: ZeroDivisionError: linux")
+
+
+def test_not_judged_is_no_pass() -> None:
+    def unsure(system: f.System) -> Verdict:
+        return NotJudged(f"{system.os} is newer than the matrix")
+
+    assert outcome(GOOD, unsure) == Outcome(rule="a-rule", outcome="skipped", why="linux is newer than the matrix")
+
+
+def test_a_rule_whose_question_does_not_arise_is_not_applicable() -> None:
+    def elsewhere(system: f.System) -> Verdict:
+        return NotApplicable(f"not on {system.os}")
+
+    assert outcome(GOOD, elsewhere).outcome == "not-applicable"
+
+
+def test_a_detector_runs_once_for_each_gpu_and_its_findings_name_the_gpu() -> None:
+    def small(gpu: f.Gpu, memory: f.GpuMemory) -> Verdict:
+        return Found(title=f"GPU {gpu.index}") if memory.total < 10**10 else None
+
+    second = f.Gpu(source="NVML", index=1, memory=f.GpuMemory(source="NVML", total=10**9))
+    facts = change(gpus={"gpus": (H100, second)})
+    judgement = evaluate([rule(small)], facts, MATRIX)[0]
+    assert [(found.title, about.gpu) for found, about in judgement.found] == [("GPU 1", 1)]
+
+
+def test_an_unreadable_gpu_hides_nothing_of_the_others() -> None:
+    def small(memory: f.GpuMemory) -> Verdict:
+        return Found(title="small") if memory.total < 10**10 else None
+
+    lost = f.Gpu(source="NVML", index=1, error="NVML_ERROR_GPU_IS_LOST", memory=f.Missing("unreadable"))
+    facts = change(gpus={"gpus": (lost, with_gpu(memory={"total": 10**9}).known_gpus()[0])})
+    assert outcome(facts, small).outcome == "found"
+
+
+def test_a_detector_of_two_scopes_runs_for_every_pair() -> None:
+    def pair(gpu: f.Gpu, build: f.Build) -> Verdict:
+        return Found(title=f"{gpu.index} {build.distribution}")
+
+    judgement = evaluate([rule(pair)], GOOD, MATRIX)[0]
+    assert [(found.title, about.gpu, about.framework) for found, about in judgement.found] == [
+        ("0 torch", 0, "torch"),
+        ("0 tensorflow", 0, "tensorflow"),
+    ]
+
+
+def test_a_rule_for_one_framework_sees_no_other() -> None:
+    def any_build(build: f.Build) -> Verdict:
+        return Found(title=build.distribution)
+
+    judgement = evaluate([rule(any_build, frameworks=("tensorflow",))], GOOD, MATRIX)[0]
+    assert [found.title for found, _ in judgement.found] == ["tensorflow"]
+
+
+def test_a_message_of_one_framework_meets_only_that_framework() -> None:
+    def said(message: f.Message, build: f.Build) -> Verdict:
+        return Found(title=f"{message.text} {build.distribution}")
+
+    facts = change(messages=(f.Message(source="line 1", text="hm", framework="torch"),))
+    judgement = evaluate([rule(said)], facts, MATRIX)[0]
+    assert [found.title for found, _ in judgement.found] == ["hm torch"]
+
+
+def test_an_optional_fact_is_handed_over_as_none_where_it_is_missing() -> None:
+    def sharpened(system: f.System, build: f.Build | None, gpu: f.GpuMemory | None) -> Verdict:
+        return Found(title=f"{system.os} {build} {gpu}")
+
+    missing = f.Missing("not-in-paste")
+    facts = change(frameworks=missing, gpus=missing)
+    assert outcome(facts, sharpened) == Outcome(rule="a-rule", outcome="found", why="linux None None")
+
+
+def test_a_parameter_that_names_no_fact_is_refused_when_the_rule_is_loaded() -> None:
+    def wrong(number: int) -> Verdict:
+        return Found(title=str(number))
+
+    with pytest.raises(TypeError, match="no fact of type int"):
+        plan(wrong)
+
+
+# ---------------------------------------------------------------------------------------------- ranking
+
+
+def finds(title: str, **fields: object) -> object:
+    def detector(system: f.System) -> Verdict:
+        return Found(title=title, **fields)  # type: ignore[arg-type]
+
+    return detector
+
+
+def ranked(*rules: Rule, allow_cpu: bool = False) -> list[Finding]:
+    return [draft.finding for draft in rank(evaluate(rules, GOOD, MATRIX), allow_cpu=allow_cpu)]
+
+
+def test_a_cause_explains_what_its_rule_masks_and_comes_first() -> None:
+    cause = rule(finds("cause"), name="cause", masks=("effect",))
+    effect = rule(finds("effect"), name="effect")
+    assert [(x.rule, x.because_of) for x in ranked(effect, cause)] == [("cause", None), ("effect", "cause")]
+
+
+def test_because_of_names_the_root_of_a_chain() -> None:
+    a = rule(finds("a"), name="a", masks=("b",))
+    b = rule(finds("b"), name="b", masks=("c",))
+    c = rule(finds("c"), name="c")
+    assert {x.rule: x.because_of for x in ranked(c, b, a)} == {"a": None, "b": "a", "c": "a"}
+
+
+def test_two_rules_that_mask_each_other_end_in_one_cause() -> None:
+    a = rule(finds("a"), name="a", masks=("b",))
+    b = rule(finds("b"), name="b", masks=("a",))
+    assert sum(x.because_of is None for x in ranked(a, b)) >= 1
+
+
+def test_a_fault_of_one_gpu_explains_nothing_of_another() -> None:
+    from gpudoctor.findings import About
+
+    lost = rule(finds("lost", about=About(gpu=0)), name="lost", masks=("slow",))
+    slow = rule(finds("slow", about=About(gpu=1)), name="slow")
+    assert [x.because_of for x in ranked(lost, slow)] == [None, None]
+
+
+def test_a_warning_does_not_explain_an_error_away() -> None:
+    mild = rule(finds("mild"), name="mild", masks=("bad",), severity=Severity.WARNING)
+    bad = rule(finds("bad"), name="bad")
+    assert {x.rule: x.because_of for x in ranked(mild, bad)} == {"mild": None, "bad": None}
+
+
+def test_a_last_resort_is_explained_by_any_surer_error() -> None:
+    sure = rule(finds("sure"), name="sure")
+    resort = rule(finds("resort"), name="resort", last_resort=True)
+    assert {x.rule: x.because_of for x in ranked(resort, sure)} == {"sure": None, "resort": "sure"}
+
+
+def test_a_possible_cause_is_no_error() -> None:
+    maybe = rule(finds("maybe", confidence=Confidence.POSSIBLE), name="maybe")
+    assert [x.severity for x in ranked(maybe)] == [Severity.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("effect", "severity"), [("absent", Severity.INFO), ("fault", Severity.WARNING), ("none", Severity.ERROR)]
+)
+def test_where_a_gpu_is_not_required_its_absence_is_info_and_its_faults_are_warnings(
+    effect: str, severity: Severity
+) -> None:
+    found = ranked(rule(finds("x"), name="x", without_gpu=effect), allow_cpu=True)
+    assert [x.severity for x in found] == [severity]
+
+
+def test_worse_and_surer_findings_come_first_else_the_order_of_the_rules_holds() -> None:
+    found = ranked(
+        rule(finds("warning"), name="w", severity=Severity.WARNING),
+        rule(finds("likely", confidence=Confidence.LIKELY), name="l"),
+        rule(finds("first"), name="e1"),
+        rule(finds("second"), name="e2"),
+    )
+    assert [x.rule for x in found] == ["e1", "e2", "l", "w"]
+
+
+def test_a_framework_that_is_not_installed_makes_its_detectors_not_applicable() -> None:
+    def build(build: f.Build) -> Verdict:
+        return Found(title=build.version)
+
+    facts = with_framework("torch", installed=False, build=f.NOT_ASKED)
+    assert outcome(facts, build, frameworks=("torch",)) == Outcome(
+        rule="a-rule", outcome="not-applicable", why="torch is not installed"
+    )
