@@ -203,7 +203,7 @@ class DriverFiles(Fact, frozen=True, kw_only=True):
     """The driver as installed on disk: kernel modules per kernel, DKMS states, user-mode library versions.
 
     ``libraries`` are the versions in the names of libnvidia-ml.so.* and libcuda.so.* in the loader's folders.
-    ``packages`` are the distribution's own driver packages where its database is readable.
+    ``packages`` are the distribution's own driver packages (``name version``) where its database is readable.
     """
 
     modules: tuple[ModuleFile, ...] = ()
@@ -231,7 +231,11 @@ class DeviceNode(Record, frozen=True, kw_only=True):
 
 
 class DeviceNodes(Fact, frozen=True, kw_only=True):
-    """The NVIDIA device nodes that exist. ``opens`` of a node is None when opening it works, else the errno."""
+    """The NVIDIA device nodes that exist.
+
+    ``opens`` of a node is None when opening it works or was not tried, else the errno's name, or how the child
+    process ended that tried to open it (``timed out``).
+    """
 
     nodes: tuple[DeviceNode, ...]
 
@@ -483,7 +487,7 @@ class Gpus(Fact, frozen=True, kw_only=True):
 
 
 class Toolkit(Record, frozen=True, kw_only=True):
-    """A CUDA toolkit on disk. ``found_by``: /usr/local, CUDA_HOME, PATH, conda."""
+    """A CUDA toolkit on disk. ``found_by``: /usr/local, CUDA_HOME, PATH, conda; joined by ``, `` if several."""
 
     path: str
     version: str | None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import fnmatch
+import json
 import os
 import posixpath
 import re
 import stat
 import sys
 import time
-from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO, Literal
 
 from gpudoctor.children import Child, Limits
 from gpudoctor.facts import (
@@ -358,13 +359,13 @@ import errno, json, os, sys
 def say(message):
     sys.stdout.write("@gpudoctor " + json.dumps(message) + "\n")
     sys.stdout.flush()
-for path in json.loads(sys.stdin.readline())["paths"]:
-    say({"opening": path})
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
-        say({"opened": path, "error": None})
-    except OSError as error:
-        say({"opened": path, "error": errno.errorcode.get(error.errno, str(error.errno))})
+def main(paths):
+    for path in paths:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+            say({"opened": path, "error": None})
+        except OSError as error:
+            say({"opened": path, "error": errno.errorcode.get(error.errno, str(error.errno))})
 """
 
 
@@ -425,20 +426,18 @@ def _try_to_open(world: World, paths: list[str]) -> dict[str, str | None]:
 
 def try_to_open(paths: list[str], environ: dict[str, str], seconds: float) -> dict[str, str | None]:
     """Open the nodes one after the other in a child process; the errno of each, or how the child ended there."""
-    answers: dict[str, str | None] = {}
-    pending: str | None = None
-    with Child.python(
-        sys.executable, _OPEN_NODES, environ=environ, limits=Limits.within(seconds), options=("-I", "-S")
-    ) as child:
-        child.send({"paths": paths})
-        for message in child.messages():
-            pending = message.get("opening")
-            if "opened" in message:
-                answers[str(message["opened"])] = message.get("error")
-        ending = child.ending()
-    if pending or not answers:
-        answers[pending or paths[0]] = ending.words
-    return answers
+    program = f"{_OPEN_NODES}main({json.dumps(paths)})\n"
+    limits = Limits.within(seconds)
+    with Child.python(sys.executable, program, environ=environ, limits=limits, options=("-I", "-S")) as child:
+        messages = list(child.messages())
+        return opened(paths, messages, child.ending().words)
+
+
+def opened(paths: list[str], messages: Iterable[Mapping[str, Any]], ended: str) -> dict[str, str | None]:
+    """The answers in ``messages``; the first node without one is where the child ended, later ones were not tried."""
+    answers = {str(message.get("opened")): message.get("error") for message in messages}
+    stopped_at = next((path for path in paths if path not in answers), None)
+    return answers if stopped_at is None else {**answers, stopped_at: ended}
 
 
 # ---------------------------------------------------------------------------------------------- kernel log

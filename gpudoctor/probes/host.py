@@ -201,15 +201,12 @@ def shared_memory(world: World) -> SharedMemory:
     )
 
 
-_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-
 def _recorded_shared_memory(world: World) -> SharedMemory:
     mount = next((mount for mount in reversed(mounts(world)) if mount.point == "/dev/shm"), None)
-    size = re.search(r"(?:^|,)size=([0-9]{1,18})([kmg]?)(?:,|$)", mount.options) if mount else None
+    size = re.search(r"(?:^|,)size=([0-9]{1,12})(k?)(?:,|$)", mount.options) if mount else None
     if size is None:
         raise FileNotFoundError(2, "no mount with a size", "/dev/shm")
-    total = int(size[1]) * _UNITS.get(size[2], 1)
+    total = int(size[1]) * (1024 if size[2] else 1)
     statuses = [world.status(f"/dev/shm/{name}") for name in world.list("/dev/shm")]
     used = sum(status.size for status in statuses if status)
     return SharedMemory(source="/proc/self/mountinfo", total=total, free=max(0, total - used))

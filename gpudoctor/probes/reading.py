@@ -53,8 +53,8 @@ def pairs(text: str, separator: str) -> dict[str, str]:
 
 
 def number(text: str | None) -> int | None:
-    """The whole number that a text starts with, None without one."""
-    found = re.match(r"\s*([0-9]{1,20})", text or "")
+    """The whole number below 10^15 that a text starts with, None without one (cgroups write 2^63 for no limit)."""
+    found = re.match(r"\s*([0-9]{1,15})(?![0-9])", text or "")
     return int(found[1]) if found else None
 
 

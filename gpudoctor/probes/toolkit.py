@@ -15,7 +15,9 @@ from gpudoctor.world import World
 
 _MOST_FOLDERS = 50
 _VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT")
-_OTHER_ROOTS = ("/opt/cuda", "/usr/lib/cuda")
+_OTHER_ROOTS = ("/opt/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit")
+_TARGETS = ("x86_64-linux", "aarch64-linux", "sbsa-linux")
+_SCRIPT_LIMIT = 4096  # bytes
 
 
 def toolkits(world: World) -> Toolkits:
@@ -37,7 +39,7 @@ def _candidates(world: World) -> Iterator[tuple[str, str]]:
         yield from ((path, name) for path in _absolute(world, name))
     nvcc = _on_path(world, "nvcc")
     if nvcc:
-        yield posixpath.dirname(posixpath.dirname(world.real(nvcc))), "PATH"
+        yield posixpath.dirname(posixpath.dirname(_wrapped(world, world.real(nvcc)))), "PATH"
     for name in [name for name in world.list("/usr/local") if re.fullmatch(r"cuda(?:-[0-9.]+)?", name)][:_MOST_FOLDERS]:
         yield f"/usr/local/{name}", "/usr/local"
     for path in _OTHER_ROOTS:
@@ -58,6 +60,13 @@ def _on_path(world: World, program: str) -> str | None:
         if "\0" not in folder and _exists(world, f"{folder}/{program}"):
             return f"{folder}/{program}"
     return None
+
+
+def _wrapped(world: World, nvcc: str) -> str:
+    """The compiler that a shell script stands for: Debian's /usr/bin/nvcc is ``exec /usr/lib/…/bin/nvcc "$@"``."""
+    start = (world.read_bytes(nvcc) or b"")[:_SCRIPT_LIMIT]
+    found = re.search(rb"^\s*exec\s+[\"']?(/[^\s\"']+/bin/nvcc)\b", start, re.MULTILINE) if start[:2] == b"#!" else None
+    return world.real(os.fsdecode(found[1])) if found and b"\0" not in found[1] else nvcc
 
 
 def _exists(world: World, path: str) -> bool:
@@ -117,11 +126,11 @@ def _cuda_version(text: str) -> str | None:
 
 
 def _cuda_header(world: World, root: str) -> str | None:
-    folders = ("include", "targets/x86_64-linux/include", "targets/aarch64-linux/include", "targets/sbsa-linux/include")
-    for folder in folders:
-        found = re.search(
-            r"^#define CUDA_VERSION ([0-9]{4,6})\b", world.read(f"{root}/{folder}/cuda.h") or "", re.MULTILINE
-        )
+    paths = [f"{root}/{folder}/cuda.h" for folder in ("include", *(f"targets/{t}/include" for t in _TARGETS))]
+    # Debian and Ubuntu spread theirs: compiler below /usr/lib/nvidia-cuda-toolkit, headers in /usr/include.
+    paths += ["/usr/include/cuda.h"] if root == "/usr/lib/nvidia-cuda-toolkit" else []
+    for path in paths:
+        found = re.search(r"^#define CUDA_VERSION ([0-9]{4,6})\b", world.read(path) or "", re.MULTILINE)
         if found:
             return f"{int(found[1]) // 1000}.{int(found[1]) % 1000 // 10}"
     return None
@@ -184,7 +193,7 @@ def _cudnn_places(world: World) -> Iterator[tuple[str, tuple[str, ...], Bringer]
         yield folder, (headers, "/usr/include"), "system"
     for toolkit in toolkits(world).toolkits:
         if toolkit.found_by != "conda" and toolkit.path != "/usr":
-            for name in ("lib64", "lib", "targets/x86_64-linux/lib", "targets/sbsa-linux/lib", "bin"):
+            for name in ("lib64", "lib", *(f"targets/{t}/lib" for t in _TARGETS), "bin"):
                 yield f"{toolkit.path}/{name}", (f"{toolkit.path}/include",), "toolkit"
     for prefix in _absolute(world, "CONDA_PREFIX"):
         yield f"{prefix}/lib", (f"{prefix}/include",), "conda"
