@@ -37,7 +37,7 @@ def key(name: str) -> str:
     """A name as lower-case words, without the maker: "NVIDIA GeForce RTX 3080Ti" is "geforce rtx 3080 ti"."""
     text = re.sub(r"\bnvidia\b(?:\s+corporation\b)?|\((?:r|tm|nvgpu)\)|[®™]", " ", name.lower())
     text = re.sub(r"(?<=\d)(ti|super)\b", r" \1", text)
-    text = re.sub(r"[-_/()]+", " ", text)
+    text = re.sub(r"[-_/()]+", " ", text.replace("/integrated", " "))
     text = re.sub(r"\blaptop gpu\b|\bmobile\b", "laptop", text)
     text = re.sub(r"\b(?:with )?max q(?: design)?\b", "max-q", text)
     text = re.sub(r"\b(?:engineering reference )?developer kit(?: super)?\b|\bnvgpu\b", " ", text)
@@ -201,10 +201,9 @@ class GpuNames:
         words = key(text)
         if words in _NAMELESS:
             return Unlisted(kind="GPU", asked=asked, why="the driver or lspci does not know this GPU's name")
-        near = difflib.get_close_matches(words, self._by_key, n=3, cutoff=0.7)
-        near = near or difflib.get_close_matches(_short(words), self._by_short, n=3, cutoff=0.7)
-        models = (self._by_key.get(word) or self._by_short[word] for word in near)
-        return Unlisted(kind="GPU", asked=asked, close=tuple(model.name for model in models))
+        spellings = {_short(known): model.name for known, model in self._by_key.items()}
+        near = difflib.get_close_matches(_short(words), spellings, n=3, cutoff=0.7)
+        return Unlisted(kind="GPU", asked=asked, close=tuple(spellings[word] for word in near))
 
 
 def _spellings(product: str) -> set[str]:

@@ -47,7 +47,8 @@ class Unlisted(Record, frozen=True, kw_only=True):
 
     def sentence(self) -> str:
         """One line for a person: what is not listed, why, and what is close."""
-        why = f": {self.why}" if self.why else ""
+        reason = self.why or ("newer than everything it lists" if self.newer else "")
+        why = f": {reason}" if reason else ""
         near = f" Close to it: {', '.join(self.close)}." if self.close else ""
         return f"The matrix lists no {self.kind} {self.asked!r}{why}.{near}"
 
