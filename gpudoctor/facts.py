@@ -454,8 +454,8 @@ class MigInstances(Fact, frozen=True, kw_only=True):
 class Gpu(Fact, frozen=True, kw_only=True):
     """One GPU in NVML's order.
 
-    ``error`` is the NVML error that its handle gave, or NVML_ERROR_GPU_IS_LOST or NVML_ERROR_RESET_REQUIRED from any
-    other reading. ``pci`` is spelled as in sysfs (``0000:65:00.0``); ``pci_device`` is four hexadecimal digits.
+    ``error`` is the NVML error that its handle, name or addresses gave, or NVML_ERROR_GPU_IS_LOST or
+    NVML_ERROR_RESET_REQUIRED from any other reading. ``pci`` is spelled as in sysfs (``0000:65:00.0``); ``pci_device`` is four hexadecimal digits.
     """
 
     index: int
@@ -570,11 +570,24 @@ class Package(Record, frozen=True, kw_only=True):
     missing_files: int | None = None
 
 
+class CondaPackage(Record, frozen=True, kw_only=True):
+    """A package of a conda environment under conda's own name. ``channel`` is its last part (``conda-forge``)."""
+
+    name: str
+    version: str
+    build: str
+    channel: str | None = None
+
+
 class Packages(Fact, frozen=True, kw_only=True):
-    """All copies of the packages that concern GPU computing, first on sys.path first; ``total`` counts all."""
+    """All copies of the packages that concern GPU computing, first on sys.path first; ``total`` counts all.
+
+    ``conda`` are the conda packages of the same environment; conda's Python packages are in both.
+    """
 
     packages: tuple[Package, ...]
     total: int | None = None
+    conda: tuple[CondaPackage, ...] = ()
 
     def copies(self, name: str) -> tuple[Package, ...]:
         """All copies of a distribution by normalised name, the one that imports first."""
@@ -600,9 +613,13 @@ class Pins(Fact, frozen=True, kw_only=True):
 
 
 class Shadows(Fact, frozen=True, kw_only=True):
-    """Local files or folders that would be imported in place of a framework (``./torch.py``)."""
+    """Local files or folders that would be imported in place of a framework (``./torch.py``).
+
+    ``standard`` are those in place of a module of the standard library (``./json.py``).
+    """
 
     files: tuple[str, ...]
+    standard: tuple[str, ...] = ()
 
 
 class OtherEnvironment(Record, frozen=True, kw_only=True):
