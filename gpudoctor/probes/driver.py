@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Literal
 
+from msgspec.structs import replace
+
 from gpudoctor.children import Child, Limits
 from gpudoctor.facts import (
     DeviceNode,
@@ -87,15 +89,8 @@ def _with_names(world: World, devices: tuple[PciDevice, ...]) -> tuple[PciDevice
         return devices
     ids = next((text for text in map(world.read, _PCI_IDS) if text), "")
     return tuple(
-        PciDevice(
-            address=d.address,
-            vendor=d.vendor,
-            device=d.device,
-            driver=d.driver,
-            name=d.name or _name_in_pci_ids(ids, d.vendor, d.device),
-            revision=d.revision,
-        )
-        for d in devices
+        device if device.name else replace(device, name=_name_in_pci_ids(ids, device.vendor, device.device))
+        for device in devices
     )
 
 
@@ -191,7 +186,7 @@ def driver_files(world: World) -> DriverFiles:
 
 def _module_files(world: World, dkms: tuple[str, ...]) -> Iterator[ModuleFile]:
     for kernel in world.list("/lib/modules")[-_MOST_KERNELS:]:
-        for folder, name in unique_pairs(_module_paths(world, f"/lib/modules/{kernel}")):
+        for folder, name in unique(_module_paths(world, f"/lib/modules/{kernel}")):
             built = _dkms_version(dkms, kernel)
             path = f"/lib/modules/{kernel}/{folder}/{name}"
             by_dkms = folder == "updates/dkms" or (built is not None and folder.startswith("extra"))
@@ -200,11 +195,6 @@ def _module_files(world: World, dkms: tuple[str, ...]) -> Iterator[ModuleFile]:
                 version=_version_of_file(world, path) or (built if by_dkms else None),
                 how="dkms" if by_dkms else printable(folder),
             )
-
-
-def unique_pairs(items: Iterator[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The pairs in order, each once."""
-    return tuple(dict.fromkeys(items))
 
 
 def _module_paths(world: World, base: str) -> Iterator[tuple[str, str]]:
@@ -378,7 +368,7 @@ def device_nodes(world: World) -> DeviceNodes:
     """
     present = [node for path in _node_paths(world) if (node := _node(world, path))]
     trouble = _try_to_open(world, [node.path for node in present]) if world.is_real else {}
-    nodes = (_with_opens(node, trouble.get(node.path)) for node in present)
+    nodes = (replace(node, opens=trouble.get(node.path)) for node in present)
     return DeviceNodes(source="/dev", nodes=tuple(nodes))
 
 
@@ -401,18 +391,6 @@ def _node(world: World, path: str) -> DeviceNode | None:
         group=status.group,
         readable=status.readable,
         writable=status.writable,
-    )
-
-
-def _with_opens(node: DeviceNode, opens: str | None) -> DeviceNode:
-    return DeviceNode(
-        path=node.path,
-        mode=node.mode,
-        owner=node.owner,
-        group=node.group,
-        readable=node.readable,
-        writable=node.writable,
-        opens=opens,
     )
 
 

@@ -255,10 +255,10 @@ def virtual_machine(world: World) -> VirtualMachine:
     cpuinfo = need(world, _CPUINFO)
     flags = pairs(cpuinfo, ":").get("flags")
     flagged = None if flags is None else "hypervisor" in flags.split()
-    for look in (_gvisor, _xen, _firmware_name, _device_tree_hypervisor, _firecracker):
-        found = look(world, flagged)
-        if found:
-            return found
+    named = _gvisor(world) or _xen(world) or _firmware_name(world, flagged) or _device_tree_hypervisor(world)
+    found = named or (_firecracker(world) if flagged else None)
+    if found:
+        return found
     if flagged is None and not world.list(_DMI) and not world.list("/proc/device-tree"):
         raise FileNotFoundError(2, "no word about the machine", _DMI)
     return VirtualMachine(source=f"{_DMI}, {_CPUINFO}", hypervisor=_nameless(world) if flagged else None)
@@ -277,13 +277,11 @@ def is_gvisor(world: World) -> bool:
     return "gvisor" in version.lower() or "4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016" in version
 
 
-def _gvisor(world: World, flagged: bool | None) -> VirtualMachine | None:
-    del flagged
+def _gvisor(world: World) -> VirtualMachine | None:
     return VirtualMachine(source="/proc/version", hypervisor="gvisor") if is_gvisor(world) else None
 
 
-def _xen(world: World, flagged: bool | None) -> VirtualMachine | None:
-    del flagged
+def _xen(world: World) -> VirtualMachine | None:
     kind = first_line(world, "/sys/hypervisor/type")
     return VirtualMachine(source="/sys/hypervisor/type", hypervisor=kind) if kind else None
 
@@ -300,18 +298,15 @@ def _firmware_name(world: World, flagged: bool | None) -> VirtualMachine | None:
     return None
 
 
-def _device_tree_hypervisor(world: World, flagged: bool | None) -> VirtualMachine | None:
-    del flagged
+def _device_tree_hypervisor(world: World) -> VirtualMachine | None:
     path = "/proc/device-tree/hypervisor/compatible"
     name = (world.read(path) or "").split("\0")[0].rpartition(",")[2].strip()
     return VirtualMachine(source=path, hypervisor=name) if name else None
 
 
-def _firecracker(world: World, flagged: bool | None) -> VirtualMachine | None:
+def _firecracker(world: World) -> VirtualMachine | None:
     """Firecracker has no DMI; its ACPI tables name it, which only root may read."""
     path = "/sys/firmware/acpi/tables/DSDT"
-    if not flagged:
-        return None
     try:
         table = world.read_bytes(path) or b""
     except PermissionError:
@@ -361,23 +356,22 @@ def jetson(world: World) -> Jetson:
 # ------------------------------------------------------------------------------------------- who lent it
 
 
+_SERVICES: tuple[tuple[Literal["colab", "kaggle"], tuple[str, ...]], ...] = (
+    ("kaggle", ("KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_DATA_PROXY_URL")),
+    ("colab", ("COLAB_RELEASE_TAG", "COLAB_BACKEND_VERSION", "COLAB_GPU")),
+)
+
+
 def hosted(world: World) -> HostedNotebook:
     """Colab and Kaggle by the variables of their kernels; Colab also by its own package and folder."""
-    for service, variables in (
-        ("kaggle", ("KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_DATA_PROXY_URL")),
-        ("colab", ("COLAB_RELEASE_TAG", "COLAB_BACKEND_VERSION", "COLAB_GPU")),
-    ):
+    for service, variables in _SERVICES:
         seen = next((name for name in variables if name in world.environ), None)
         if seen:
-            return HostedNotebook(source=f"environment variable {seen}", service=_service(service))
+            return HostedNotebook(source=f"environment variable {seen}", service=service)
     package = _colab_package(world)
     if package and world.exists("/content"):
         return HostedNotebook(source=package, service="colab")
     return HostedNotebook(source="environment variables, /content", service=None)
-
-
-def _service(name: str) -> Literal["colab", "kaggle"]:
-    return "kaggle" if name == "kaggle" else "colab"
 
 
 def _colab_package(world: World) -> str | None:

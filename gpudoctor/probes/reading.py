@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from typing import TypeVar
 
 from gpudoctor.world import World
+
+_Item = TypeVar("_Item", bound=Hashable)
 
 
 def need(world: World, path: str) -> str:
@@ -63,6 +66,6 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def unique(items: Iterable[str]) -> tuple[str, ...]:
+def unique(items: Iterable[_Item]) -> tuple[_Item, ...]:
     """The items in order, each once."""
     return tuple(dict.fromkeys(items))
