@@ -6,6 +6,9 @@ a framework (images, first weights, measures, comparisons) is told here in plain
 frameworks learn the same and none is its own judge.
 """
 
+# zip() has no strict= before Python 3.10.
+# ruff: noqa: B905
+
 import sys
 
 
@@ -270,7 +273,7 @@ def _patterns(chance):
         # exp(-d) as 1 / (1 + d) ** 2: no math module is needed.
         patterns.append(
             [
-                [sum(1.3 / (1 + ((x - u) ** 2 + (y - v) ** 2) / r ** 2) ** 2 for u, v, r in blobs) for x in range(32)]
+                [sum(1.3 / (1 + ((x - u) ** 2 + (y - v) ** 2) / r**2) ** 2 for u, v, r in blobs) for x in range(32)]
                 for y in range(32)
             ]
         )
@@ -359,7 +362,7 @@ def matrices():
 # --------------------------------------------------------------------------------------------- the job
 
 
-class Unsupported(Exception):
+class Unsupported(Exception):  # noqa: N818
     """The framework cannot do what was asked; what it would have shown stays unknown."""
 
 
@@ -389,9 +392,7 @@ class Job:
 
     def init(self):
         self.talk.stage("init")
-        device = self.framework.init(self.on_gpu)
-        address = attempt([], "", first_gpu_address) if self.on_gpu else None
-        self.talk.say(device=device, pci=address)
+        self.talk.say(device=self.framework.init(self.on_gpu))
 
     def copy(self):
         self.talk.stage("copy")
@@ -408,7 +409,7 @@ class Job:
 
     def train(self):
         self.talk.stage("train")
-        framework, every = self.framework, max(1, self.steps // 40)
+        framework, every = self.framework, self.steps // 39 + 1  # at most 40 points of the curve
         framework.build(self.weights)
         losses, began, timed_from = [], time.time(), 0
         for step in range(self.steps):
@@ -458,8 +459,11 @@ class Job:
         try:
             self.framework.be_deterministic()
             first, second = (self.framework.gradients(self.weights, CHECKED) for _ in range(2))
+        except Unsupported as why:
+            yield proof("repeatable", None, str(why))
+            return
         except Exception as error:
-            yield proof("repeatable", None, "deterministic mode: %s" % words(error))
+            yield proof("repeatable", None, "in deterministic mode: %s" % words(error))
             return
         same = first["loss"] == second["loss"] and first["gradients"] == second["gradients"]
         yield proof("repeatable", same, "the same step gave %s bits twice" % ("the same" if same else "other"))
@@ -492,6 +496,8 @@ class Job:
     def _profiled(self):
         try:
             kernels = self.framework.kernels()
+        except Unsupported as why:
+            return proof("profiler-kernels", None, str(why))
         except Exception as error:
             return proof("profiler-kernels", None, words(error))
         # No kernel may also mean that the profiler was refused: it does not always say so.
@@ -516,6 +522,7 @@ def report(talk, framework):
     listed["libraries"] = mapped_libraries()
     listed["cudnn"] = attempt(troubles, "cudnnGetVersion", loaded_cudnn)
     listed["nccl"] = attempt(troubles, "ncclGetVersion", loaded_nccl)
+    listed["pci"] = attempt(troubles, "cuDeviceGetPCIBusId", first_gpu_address)
     for trouble in troubles:
         talk.say(warning=trouble)
     talk.say(listed=listed)

@@ -1,5 +1,8 @@
 """JAX's part of the smoke job. Runs after common_job.py in the interpreter under test; JAX 0.4 and newer."""
 
+# Names such as BATCH and attempt are those of common_job.py; zip() has no strict= before Python 3.10.
+# ruff: noqa: F821, B905
+
 
 class Framework:
     """See Job in common_job.py for what each verb is asked for."""
@@ -12,7 +15,7 @@ class Framework:
 
     # ------------------------------------------------------------------------------ what it says of itself
 
-    def says(self, troubles):
+    def says(self, troubles):  # noqa: ARG002
         # JAX has no word of its own for the CUDA it was built with; the plugin's distribution has.
         return {"version": str(self.jax.__version__), "cuda": None, "cudnn_built": None, "targets": []}
 

@@ -3,6 +3,9 @@
 Keras 2 and 3 differ in what a variable is: ``_tensors`` gives TensorFlow's own variables for both.
 """
 
+# Names such as BATCH and attempt are those of common_job.py; zip() has no strict= before Python 3.10.
+# ruff: noqa: F821, B905
+
 
 class Framework:
     """See Job in common_job.py for what each verb is asked for."""
@@ -166,9 +169,7 @@ class Framework:
         return float(loss.numpy())
 
     def weights(self):
-        return [
-            variable.numpy().reshape(-1).tolist() for variable in self._tensors(self.network.trainable_variables)
-        ]
+        return [variable.numpy().reshape(-1).tolist() for variable in self._tensors(self.network.trainable_variables)]
 
     def classes(self):
         with self._on(self.device):
@@ -194,7 +195,7 @@ class Framework:
     def be_deterministic(self):
         ask = getattr(self.tf.config.experimental, "enable_op_determinism", None)
         if ask is None:
-            raise Unsupported("TensorFlow older than 2.8")
+            raise Unsupported("TensorFlow has no deterministic mode before 2.8")
         ask()
 
     def allocated(self):

@@ -1,5 +1,8 @@
 """PyTorch's part of the smoke job. Runs after common_job.py in the interpreter under test; PyTorch 1.4 and newer."""
 
+# Names such as BATCH and attempt are those of common_job.py; zip() has no strict= before Python 3.10.
+# ruff: noqa: F821, B905
+
 
 class Framework:
     """See Job in common_job.py for what each verb is asked for."""
@@ -40,7 +43,9 @@ class Framework:
         if self.torch.version.cuda:
             # Loads cuDNN and compares it with the one built for.
             attempt(troubles, "torch.backends.cudnn.version()", self.torch.backends.cudnn.version)
-        listed = [attempt(troubles, "cuda:%d" % index, lambda: self._device(index)) for index in range(count or 0)]
+        listed = [
+            attempt(troubles, "cuda:%d" % index, lambda index=index: self._device(index)) for index in range(count or 0)
+        ]
         return {"available": available, "devices": [device for device in listed if device]}
 
     def _device(self, index):
@@ -148,7 +153,7 @@ class Framework:
     def be_deterministic(self):
         torch = self.torch
         if not hasattr(torch, "use_deterministic_algorithms"):
-            raise Unsupported("PyTorch older than 1.8")
+            raise Unsupported("PyTorch has no deterministic mode before 1.8")
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True)
 
@@ -162,7 +167,7 @@ class Framework:
     def kernels(self):
         profiler = getattr(self.torch, "profiler", None)
         if profiler is None:
-            raise Unsupported("PyTorch older than 1.8")
+            raise Unsupported("PyTorch has no such profiler before 1.8")
         with profiler.profile(activities=[profiler.ProfilerActivity.CUDA]) as profile:
             self.number(self.step(0))
             self.torch.cuda.synchronize(0)

@@ -1,0 +1,447 @@
+"""What a framework's child told, and how it ended, as facts. Pure: :mod:`gpudoctor.smoke` does the running.
+
+A fact can be made at any moment: what is not told yet stays unknown, so that an interruption keeps what was known.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from gpudoctor.children import Ending
+from gpudoctor.children import Message as Line
+from gpudoctor.facts import (
+    FrameworkDevice,
+    FrameworkName,
+    Gpu,
+    GpuProcess,
+    Imported,
+    MappedLibrary,
+    Maybe,
+    Message,
+    Missing,
+    Proof,
+    Smoke,
+    SmokeResult,
+    SmokeStage,
+)
+
+Device = Literal["gpu", "cpu", "skip"]
+
+STAGE_MARK = "@gpudoctor-stage "
+GPU_DEVICES: Mapping[FrameworkName, str] = {"torch": "cuda:0", "tensorflow": "GPU:0", "jax": "gpu:0"}
+SKIPPED = "no usable GPU here, and the CPU was not allowed"
+HELD_SHARE = 0.75  # of the memory that a job says it holds; other programs' memory moves too
+_MESSAGES_LIMIT = 40
+_TEXT_LIMIT = 500
+
+
+class Sight(Protocol):
+    """What a witness sees of one GPU: bytes in use, those of the asked processes on it, and how many in all."""
+
+    @property
+    def used(self) -> int | None: ...
+    @property
+    def processes(self) -> tuple[GpuProcess, ...]: ...
+    @property
+    def listed(self) -> int | None: ...
+
+
+@dataclass
+class Told:
+    """All that one child told so far, as it came."""
+
+    name: FrameworkName
+    pid: int | None = None
+    stage: SmokeStage = "start"
+    said: Line | None = None
+    listed: Line | None = None
+    seconds: float | None = None
+    failed: str | None = None
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    decision: Device | None = None
+    went: bool = False
+    device: str | None = None
+    losses: list[float] = field(default_factory=list)
+    speed: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    proofs: list[Proof] = field(default_factory=list)
+    held: int | None = None
+    trying: str | None = None
+    gpu: int | None = None
+    before: Sight | Missing | None = None
+    during: Sight | Missing | None = None
+    job_seconds: float | None = None
+
+    def take(self, line: Line) -> None:
+        """Note one message of the child. Raises TypeError, ValueError or KeyError for one that is not ours."""
+        for key, value in line.items():
+            if key in _KEEP:
+                setattr(self, _KEEP[key], value)
+            elif key == "warning":
+                self.warnings.append((self.stage, str(value)))
+            elif key == "loss":
+                self.losses.append(float(value))
+            elif key == "proof":
+                self.proofs.append(Proof(**value))
+
+    @property
+    def done(self) -> bool:
+        """Everything that is required was told; a witness asked for afterwards may still have failed."""
+        return self.stage == "done" or self.trying is not None
+
+
+_KEEP = {
+    "pid": "pid",
+    "stage": "stage",
+    "imported": "said",
+    "listed": "listed",
+    "seconds": "seconds",
+    "failed": "failed",
+    "device": "device",
+    "speed": "speed",
+    "scores": "scores",
+    "hold": "held",
+    "trying": "trying",
+}
+
+
+# ------------------------------------------------------------------------------------------------ the import
+
+
+def imported_fact(told: Told, ending: Ending | None) -> Maybe[Imported]:
+    """What the import came to; Missing where the interpreter never spoke or time ended first."""
+    if told.said is not None:
+        return _imported(told, told.said, told.listed or {}, ending)
+    if told.failed is not None:
+        return _not_imported(told, "exception", told.failed)
+    if ending is None:
+        return Missing("timed-out", "interrupted", f"{told.name} {told.stage}")
+    if ending.how == "not-started":
+        return Missing("unreadable", ending.detail, "start of the interpreter")
+    if ending.how == "timed-out":
+        return Missing("timed-out", "the time limit came first", f"{told.name} {told.stage}")
+    if told.pid is None:
+        return Missing("crashed", _last_words(ending), "start of the interpreter")
+    return _not_imported(told, _ended(ending), _last_words(ending))
+
+
+def _not_imported(told: Told, ended: str, error: str) -> Imported:
+    warnings = tuple(text for _, text in told.warnings)
+    return Imported(
+        source=_source(told.name), ok=False, ended=ended, error=error, seconds=told.seconds, warnings=warnings
+    )
+
+
+def _imported(told: Told, said: Line, listed: Line, ending: Ending | None) -> Imported:
+    broke = told.listed is None
+    libraries = mapped_libraries(listed.get("libraries") or (), listed.get("cudnn"))
+    return Imported(
+        source=_source(told.name),
+        ok=True,
+        ended=None if not broke else _ended(ending) if told.failed is None else "exception",
+        error=None if not broke else told.failed or f"while it listed its devices: {_last_words(ending)}",
+        seconds=told.seconds,
+        version=said.get("version"),
+        cuda=said.get("cuda"),
+        cudnn=_number(listed.get("cudnn"), cudnn_version),
+        cudnn_built=said.get("cudnn_built"),
+        nccl=_number(listed.get("nccl"), nccl_version),
+        available=listed.get("available"),
+        devices=tuple(FrameworkDevice(**device) for device in listed.get("devices", ())),
+        targets=tuple(said.get("targets", ())),
+        warnings=tuple(text for stage, text in told.warnings if not told.went or stage == "import"),
+        libraries=libraries,
+    )
+
+
+def _source(name: FrameworkName) -> str:
+    return f"import {name} in a child process"
+
+
+def _number(value: Any, spell: Any) -> str | None:
+    return spell(value) if isinstance(value, int) else None
+
+
+def cudnn_version(number: int) -> str:
+    """cudnnGetVersion's number as text: 8907 is 8.9.7, 92000 is 9.20.0; cuDNN 9 changed the encoding."""
+    thousands = 10000 if number >= 90000 else 1000
+    return f"{number // thousands}.{number % thousands // 100}.{number % 100}"
+
+
+def nccl_version(number: int) -> str:
+    """ncclGetVersion's number as text: 2804 is 2.8.4, 21805 is 2.18.5; NCCL 2.9 changed the encoding."""
+    thousands = 10000 if number >= 10000 else 1000
+    return f"{number // thousands}.{number % thousands // 100}.{number % 100}"
+
+
+# ---------------------------------------------------------------------------------------- mapped libraries
+
+
+def mapped_libraries(paths: Iterable[str], cudnn: int | None) -> tuple[MappedLibrary, ...]:
+    """The mapped files with the distributions that own them, and their versions where anything tells them."""
+    owners = _Owners()
+    return tuple(_mapped_library(path, cudnn, owners) for path in paths)
+
+
+def _mapped_library(path: str, cudnn: int | None, owners: _Owners) -> MappedLibrary:
+    file = path.rpartition("/")[2]
+    owner, owner_version = owners.of(path)
+    # Two numbers are only the interface: every CUDA 11 has libcudart.so.11.0.
+    version = re.search(r"\.so\.(\d+(?:\.\d+){2,})$", file)
+    told = cudnn_version(cudnn) if cudnn and file.startswith("libcudnn.so") else None
+    of_wheel = owner_version if owner and owner.startswith("nvidia-") else None
+    return MappedLibrary(
+        name=re.sub(r"-[0-9a-f]{8}$", "", file.partition(".so")[0]),  # auditwheel adds a hash
+        path=path,
+        version=told or (version[1] if version else None) or of_wheel,
+        owner=owner,
+    )
+
+
+class _Owners:
+    """Which distribution's RECORD lists a file (https://packaging.python.org/specifications/recording-installed-packages/)."""
+
+    def __init__(self) -> None:
+        self._records: dict[Path, list[tuple[str, str, frozenset[str]]]] = {}
+
+    def of(self, path: str) -> tuple[str | None, str | None]:
+        parts = Path(path).parts
+        at = next((i for i, part in enumerate(parts) if part in ("site-packages", "dist-packages")), None)
+        if at is None or at + 1 >= len(parts):
+            return None, None
+        folder, inside = Path(*parts[: at + 1]), "/".join(parts[at + 1 :])
+        for name, version, files in self._of_folder(folder, parts[at + 1]):
+            if inside in files:
+                return name, version
+        return None, None
+
+    def _of_folder(self, folder: Path, top: str) -> list[tuple[str, str, frozenset[str]]]:
+        """Libraries listed by the distributions named after the package folder (nvidia/… is of nvidia_…)."""
+        key = folder / top
+        if key not in self._records:
+            infos = sorted(folder.glob(f"{top}*.dist-info"))
+            self._records[key] = [record for info in infos if (record := _record(info))]
+        return self._records[key]
+
+
+def _record(info: Path) -> tuple[str, str, frozenset[str]] | None:
+    name, _, version = info.name.removesuffix(".dist-info").partition("-")
+    try:
+        lines = (info / "RECORD").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    files = frozenset(line.split(",")[0].strip('"') for line in lines if ".so" in line)
+    return re.sub(r"[-_.]+", "-", name).lower(), version, files
+
+
+# --------------------------------------------------------------------------------------------------- the job
+
+
+def smoke_fact(told: Told, ending: Ending | None) -> Smoke:
+    """What the job came to; with no ending, how far it had come when it was interrupted."""
+    proofs = (*told.proofs, *_witness_proofs(told, ending))
+    result, stage, ended, error = _verdict(told, ending, proofs)
+    finite = tuple(loss for loss in told.losses if math.isfinite(loss))
+    stuck = ending is not None and (ending.stuck or ending.how == "hung")
+    return Smoke(
+        source=f"training job in {told.name}",
+        framework=told.name,
+        device=told.device or ("cpu" if told.decision == "cpu" else GPU_DEVICES[told.name]),
+        gpu=told.gpu if told.decision == "gpu" else None,
+        stage=stage,
+        result=result,
+        error=error,
+        ended=ended,
+        pid=ending.pid if ending and stuck else None,
+        wait_channel=ending.wait_channel if ending else None,
+        loss=finite,
+        accuracy=told.scores.get("accuracy"),
+        precision=told.scores.get("precision"),
+        recall=told.scores.get("recall"),
+        f1=told.scores.get("f1"),
+        examples_per_second=told.speed,
+        seconds=told.job_seconds,
+        proofs=proofs,
+    )
+
+
+_Verdict = tuple[SmokeResult, SmokeStage, str | None, str | None]
+
+
+def _verdict(told: Told, ending: Ending | None, proofs: Sequence[Proof]) -> _Verdict:
+    if told.done:
+        return _proved(told, proofs)
+    if told.decision == "skip" and told.listed is not None:
+        return "not-run", "import", None, SKIPPED
+    if told.failed is not None:
+        return "failed", told.stage, "exception", told.failed
+    if ending is None:
+        return "not-run", _reached(told), "interrupted", f"interrupted at stage {_reached(told)}"
+    if ending.how == "timed-out":
+        return "not-run", _reached(told), "timed out", f"the time limit came first, at stage {_reached(told)}"
+    if ending.how == "not-started" or told.pid is None:
+        return "not-run", "start", ending.words, f"the interpreter did not start: {_last_words(ending)}"
+    result: SmokeResult = "hung" if ending.how in ("hung", "stopped") else "failed"
+    return result, told.stage, _ended(ending), _last_words(ending)
+
+
+def _reached(told: Told) -> SmokeStage:
+    """The last stage of the job; one that still waited for its turn had only imported."""
+    return "import" if told.listed is not None and not told.went else told.stage
+
+
+_WITNESSES = ("outside-process", "outside-memory", "profiler-kernels")
+
+
+def _proved(told: Told, proofs: Sequence[Proof]) -> _Verdict:
+    """Numbers first, then place, then witnesses; what none of them confirms is no result."""
+    refuted = [proof for proof in proofs if proof.required and proof.holds is not True]
+    places = [proof for proof in refuted if proof.name.endswith("-on-device")]
+    wrong = [proof for proof in refuted if proof not in places]
+    if wrong:
+        return "failed", "verify", None, f"{wrong[0].name} does not hold: {wrong[0].detail}"
+    if told.decision == "cpu":
+        return "ran-on-cpu", "done", None, None
+    if places:
+        return "ran-on-cpu", "done", None, f"{places[0].name} does not hold: {places[0].detail}"
+    seen = {proof.name: proof.holds for proof in proofs if proof.name in _WITNESSES}
+    if any(seen.values()):
+        return "proved", "done", None, None
+    details = "; ".join(f"{proof.name}: {proof.detail}" for proof in proofs if proof.name in _WITNESSES)
+    if False in seen.values():
+        return "ran-on-cpu", "done", None, f"nothing ran on the GPU: {details}"
+    return "not-run", "done", None, f"trained, but nobody outside {told.name} could see it on the GPU: {details}"
+
+
+def _witness_proofs(told: Told, ending: Ending | None) -> Iterator[Proof]:
+    if told.held is not None and told.during is not None:
+        yield process_proof(told.during, told.pid)
+        yield memory_proof(told.before, told.during, told.held)
+    elif told.held is not None:
+        yield Proof(name="outside-memory", holds=None, detail="no witness")
+    if told.trying and told.stage != "done" and not any(proof.name == told.trying for proof in told.proofs):
+        words = "interrupted" if ending is None else _last_words(ending)
+        yield Proof(name=told.trying, holds=None, detail=f"the profiler did not end well: {words}")
+
+
+def process_proof(during: Sight | Missing, pid: int | None) -> Proof:
+    """Whether the driver lists the job's process on the GPU. Not being listed proves nothing: see containers."""
+    if isinstance(during, Missing):
+        return Proof(name="outside-process", holds=None, detail=str(during))
+    if any(process.pid == pid for process in during.processes):
+        return Proof(name="outside-process", holds=True, detail=f"the driver lists process {pid} on the GPU")
+    told = "lists no processes" if during.listed is None else f"lists {during.listed} processes, not this one by number"
+    return Proof(name="outside-process", holds=None, detail=f"the driver {told}")
+
+
+def memory_proof(before: Sight | Missing | None, during: Sight | Missing, held: int) -> Proof:
+    """Whether the GPU's memory grew by what the job holds. Where others use the GPU, not growing proves nothing."""
+
+    def proof(holds: bool | None, detail: str) -> Proof:
+        return Proof(name="outside-memory", holds=holds, detail=detail)
+
+    for sight in (before, during):
+        if isinstance(sight, Missing):
+            return proof(None, str(sight))
+    if before is None or isinstance(before, Missing) or isinstance(during, Missing):
+        return proof(None, "no reading before the job")
+    if before.used is None or during.used is None or held <= 0:
+        return proof(None, "memory in use is not told")
+    grew = during.used - before.used
+    detail = f"memory in use on the GPU went up by {_mib(grew)}, the job holds {_mib(held)}"
+    if grew >= HELD_SHARE * held:
+        return proof(True, detail)
+    alone = during.listed == 0
+    return proof(False if alone else None, detail)
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.0f} MiB"
+
+
+def gpu_index(gpus: Sequence[Gpu], pci: str | None, name: str | None) -> int | None:
+    """NVML's index of CUDA's first device by PCI address, else by a name that only one GPU has; None if unsure."""
+    if pci:
+        return next((gpu.index for gpu in gpus if gpu.pci and _same_address(gpu.pci, pci)), None)
+    named = [gpu.index for gpu in gpus if name is not None and gpu.name == name]
+    alike = named or [gpu.index for gpu in gpus]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _same_address(one: str, other: str) -> bool:
+    """PCI addresses differ in the length of their domain: 00000000:65:00.0 is 0000:65:00.0."""
+    return one.lower().lstrip("0") == other.lower().lstrip("0")
+
+
+# -------------------------------------------------------------------------------------------- what was printed
+
+
+def messages(told: Told, ending: Ending | None) -> tuple[Message, ...]:
+    """Warnings, the exception and meaningful lines of standard error, each once, with the stage it came from."""
+    texts = [(f"{told.name} {stage}, warning", text) for stage, text in told.warnings]
+    if told.failed is not None:
+        texts.append((f"{told.name} {told.stage}, exception", told.failed))
+    texts += [(f"{told.name} {stage}, stderr", text) for stage, text in _printed(ending)]
+    once = {text[:_TEXT_LIMIT]: source for source, text in reversed(texts)}
+    kept = list(reversed(once.items()))[:_MESSAGES_LIMIT]
+    return tuple(Message(source=source, text=text, framework=told.name) for text, source in kept)
+
+
+def _printed(ending: Ending | None) -> Iterator[tuple[str, str]]:
+    """Meaningful lines of standard error, each with the stage that it was printed at."""
+    stage = "start"
+    for line in ending.tail if ending else ():
+        if line.startswith(STAGE_MARK):
+            stage = line[len(STAGE_MARK) :].strip()
+        elif text := meaningful(line):
+            yield stage, text
+
+
+# TensorFlow's time stamp, then absl's with the thread, then that of PyTorch's C++ part.
+_STAMPS = (
+    (re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: "), ""),
+    (re.compile(r"^([IWEF])\d{4} \d\d:\d\d:[\d.]+\s+\d+ "), r"\1 "),
+    (re.compile(r"^\[([IWEF])\d{4} \d\d:\d\d:[\d.]+ "), r"[\1 "),
+)
+_CONCERNS_GPUS = re.compile(r"cuda|cudnn|cublas|nccl|gpu|nvidia|dlopen|dynamic librar", re.I)
+_NOISE = re.compile(
+    r"Traceback \(most recent|File \"|frame #|#\d+ |0x[0-9a-f]+:|\*\*\*|Current thread|Thread 0x|Stack \(most recent"
+    r"|WARNING: All log messages before absl|To enable the(m| following)|Extension modules:"
+)
+
+
+def meaningful(line: str) -> str | None:
+    """A line of standard error without its time stamp; None for stack traces and for news that are not of GPUs."""
+    if not line.strip() or line[0].isspace() or line.startswith((STAGE_MARK, "^", "~")):
+        return None
+    text = line.strip()
+    for stamp, rest in _STAMPS:
+        text = stamp.sub(rest, text)
+    if _NOISE.match(text):
+        return None
+    if re.match(r"\[?I[ \]]", text) and not _CONCERNS_GPUS.search(text):
+        return None
+    return text
+
+
+def _last_words(ending: Ending | None) -> str:
+    """The last meaningful line of the last stage, or how it ended."""
+    if ending is None:
+        return "interrupted"
+    if ending.how == "hung":
+        channel = f", asleep in {ending.wait_channel}" if ending.wait_channel else ""
+        return f"no sign of work{channel}"
+    stages = [line[len(STAGE_MARK) :].strip() for line in ending.tail if line.startswith(STAGE_MARK)]
+    printed = [text for stage, text in _printed(ending) if not stages or stage == stages[-1]]
+    return f"{ending.words}: {printed[-1][:_TEXT_LIMIT]}" if printed else ending.words
+
+
+def _ended(ending: Ending | None) -> str:
+    if ending is None:
+        return "interrupted"
+    return "hung" if ending.how in ("hung", "stopped") else ending.words
