@@ -36,7 +36,7 @@ _DEFAULT_FOLDERS = (
 )
 
 _IDLE_SECONDS = 20.0
-_IDLE_SECONDS_PER_GPU = 5.0
+_IDLE_SECONDS_PER_GPU = 5.0  # cuInit starts all GPUs; without persistence mode that takes seconds for each
 
 _Found = tuple[str, str | None]  # path, found_by
 

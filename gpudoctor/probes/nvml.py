@@ -58,7 +58,7 @@ _ALL_GROUPS = ("identity", *_GROUPS)
 _NO_GPUS = frozenset({"NVML_ERROR_LIBRARY_NOT_FOUND", "NVML_ERROR_DRIVER_NOT_LOADED", "NVML_ERROR_GPU_NOT_FOUND"})
 
 _IDLE_SECONDS = 20.0
-_IDLE_SECONDS_PER_GPU = 5.0  # without persistence mode each GPU is started anew; seconds each on large machines
+_IDLE_SECONDS_PER_GPU = 2.0  # one call starts one GPU, yet on a busy machine they wait for one another
 _CHILD_SHARE = 0.6  # of the time that is left: a child that spins leaves some to the next one
 _LEAST_SECONDS = 0.5
 _HANGS_ALLOWED = 2  # on one GPU, then its other readings are given up
@@ -264,10 +264,16 @@ class _Survey:
         return Gpus(source=SOURCE, gpus=tuple(self._gpu(index) for index in range(self.count)))
 
     def _gpu(self, index: int) -> Gpu:
-        identity = self.outcome(index, "identity")
-        known: dict[str, Any] = {} if isinstance(identity, Missing) else identity
         facts: dict[str, Any] = {group: self._fact(index, group, kind) for group, kind in _GROUPS.items()}
-        return Gpu(source=SOURCE, index=index, error=self.lost.get(index), **known, **facts)
+        return Gpu(source=SOURCE, index=index, **{**self._identity(index), **facts})
+
+    def _identity(self, index: int) -> dict[str, Any]:
+        """Name, addresses and the GPU's error. Where only they could not be had, the error says why."""
+        identity = self.outcome(index, "identity")
+        lost = self.lost.get(index)
+        if not isinstance(identity, Missing):
+            return {**identity, "error": lost or identity["error"]}
+        return {"error": lost or (None if (index, "handle") in self.outcomes else str(identity))}
 
     def _fact(self, index: int, group: str, kind: type[Fact]) -> Maybe[Any]:
         outcome = self.outcome(index, group)

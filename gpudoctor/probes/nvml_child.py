@@ -171,16 +171,19 @@ class Session:
 # -------------------------------------------------------------------------------------------- groups of one GPU
 
 
-def _struct_text(struct: Any, field: str) -> str:
-    # nvidia-ml-py's structs decode strictly when an attribute is read; the field's own descriptor does not.
-    return text(getattr(type(struct), field).__get__(struct))
-
-
 def _identity(nvml: Session, gpu: Handle) -> Values:
-    name = nvml.may("nvmlDeviceGetName", args=(gpu,))
-    uuid = nvml.may("nvmlDeviceGetUUID", args=(gpu,))
-    vbios = nvml.may("nvmlDeviceGetVbiosVersion", args=(gpu,))
-    pci = nvml.may("nvmlDeviceGetPciInfo", args=(gpu,))
+    errors: list[str] = []
+
+    def ask(name: str) -> Any:
+        # Each stands alone: a GPU that cannot tell its name is still known by its address.
+        try:
+            return nvml.may(name, args=(gpu,))
+        except Refused as refused:
+            errors.append(refused.error)
+            return None
+
+    name, uuid, vbios = map(ask, ("nvmlDeviceGetName", "nvmlDeviceGetUUID", "nvmlDeviceGetVbiosVersion"))
+    pci = ask("nvmlDeviceGetPciInfo")
     return {
         "name": None if name is None else text(name),
         "uuid": None if uuid is None else text(uuid),
@@ -188,6 +191,7 @@ def _identity(nvml: Session, gpu: Handle) -> Values:
         # sysfs spells it so; NVML's own text has a domain of eight digits. A GPU is always function 0.
         "pci": None if pci is None else f"{pci.domain:04x}:{pci.bus:02x}:{pci.device:02x}.0",
         "pci_device": None if pci is None else f"{pci.pciDeviceId >> 16:04x}",
+        "error": errors[0] if errors else None,
     }
 
 
