@@ -33,6 +33,7 @@ _TAIL_LINES = 200
 _TAIL_WIDTH = 2000
 _REAP_SECONDS = 1.0
 _CPU_ASK_SECONDS = 0.5
+_FEED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class Child:
         self._threads: list[threading.Thread] = []
         self._started = time.monotonic()
         self._not_started = ""
+        self._fed = threading.Event()
         self._gone_since = 0.0
         self._cpu_seen = self._cpu_moved = self._cpu_asked = 0.0
 
@@ -163,7 +165,7 @@ class Child:
 
     def send(self, message: Message) -> None:
         """Write one line of JSON to the child's standard input. A child that is gone loses it."""
-        if self._process and self._process.stdin:
+        if self._process and self._process.stdin and self._fed.wait(_FEED_SECONDS):
             with contextlib.suppress(OSError, ValueError):
                 self._process.stdin.write(json.dumps(message).encode() + b"\n")
                 self._process.stdin.flush()
@@ -250,6 +252,7 @@ class Child:
                 data = self._program.encode("ascii")
                 self._process.stdin.write(str(len(data)).encode() + b"\n" + data)
                 self._process.stdin.flush()
+        self._fed.set()
 
     def _listen(self) -> None:
         """Read both pipes until they close; keep memory bounded whatever comes."""

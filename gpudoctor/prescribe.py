@@ -21,7 +21,8 @@ from gpudoctor import remedies as r
 from gpudoctor.facts import Build, Container, Facts, HostedNotebook, Interpreter, Jetson, System, Wsl
 from gpudoctor.findings import Fix, Where
 from gpudoctor.matrix import Matrix, Unlisted
-from gpudoctor.relations import Capability, CudaVersion, driver_version
+from gpudoctor.matrix.records import TensorFlowRelease
+from gpudoctor.relations import Capability, CudaVersion, driver_version, parse_targets
 from gpudoctor.rules._words import name_of
 
 DRIVERS_PAGE = "https://www.nvidia.com/en-us/drivers/"
@@ -631,15 +632,30 @@ def _tensorflow_release(remedy: r.InstallBuild, place: Place) -> str | None:
         known = place.matrix.tensorflow(remedy.release)
         if not isinstance(known, Unlisted) and Version(known.release) >= _FIRST_AND_CUDA:
             return known.release
-    found = place.matrix.newest_tensorflow(
-        platform=place.wheel_platform,
-        python=place.python,
-        capability=Capability.parse(remedy.capabilities[0]) if remedy.capabilities else None,
-        driver_cuda=CudaVersion.parse(remedy.driver_cuda) if remedy.driver_cuda else None,
-    )
+    capability = Capability.parse(remedy.capabilities[0]) if remedy.capabilities else None
+    driver = CudaVersion.parse(remedy.driver_cuda) if remedy.driver_cuda else None
+
+    def newest(wanted: Capability | None) -> TensorFlowRelease | Unlisted:
+        return place.matrix.newest_tensorflow(
+            platform=place.wheel_platform, python=place.python, capability=wanted, driver_cuda=driver
+        )
+
+    found = newest(capability)
+    if isinstance(found, Unlisted) and capability:
+        found = newest(None)
+        if isinstance(found, Unlisted) or not _has_own_ptx(found, capability, place):
+            return None
     if isinstance(found, Unlisted) or Version(found.release) < _FIRST_AND_CUDA:
         return None
     return found.release
+
+
+def _has_own_ptx(release: TensorFlowRelease, capability: Capability, place: Place) -> bool:
+    """PTX for the very capability of the GPU, which the driver compiles at the first start: as for 9.0 since 2.12."""
+    build = release.build(place.wheel_platform)
+    return build is not None and any(
+        target.ptx and target.capability == capability for target in parse_targets(build.targets or ())
+    )
 
 
 def _jax_fix(remedy: r.InstallBuild, place: Place) -> Fix:

@@ -6,6 +6,7 @@ has its own room, :mod:`gpudoctor.children`; the World only says under which env
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 READ_LIMIT = 4 << 20  # bytes; no file that a probe wants is larger, and /proc files do not say their size
+_CHUNK = 64 << 10  # bytes; sysctl files answer a read with a buffer of megabytes with ENOMEM
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class World:
     def read_bytes(self, path: str) -> bytes | None:
         """The first READ_LIMIT bytes of a file, None if absent. Raises OSError when it cannot be read."""
         try:
-            with self.at(path).open("rb") as file:
-                return file.read(READ_LIMIT)
+            with self.at(path).open("rb", buffering=0) as file:
+                return b"".join(itertools.islice(iter(lambda: file.read(_CHUNK), b""), READ_LIMIT // _CHUNK))
         except (FileNotFoundError, NotADirectoryError):
             return None
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gpudoctor import facts as f
-from gpudoctor.findings import Report
+from gpudoctor.findings import Finding, Report
 from gpudoctor.report import judge
 
 GIB = 1 << 30
@@ -70,7 +70,7 @@ TENSORFLOW = f.Framework(
         accelerator="cuda",
         cuda="12.5.1",
         cudnn="9",
-        targets=("sm_60", "sm_70", "sm_80", "sm_89", "sm_90", "compute_90"),
+        targets=("sm_60", "sm_70", "sm_80", "sm_89", "compute_90"),
         channel="release",
         installer="pip",
     ),
@@ -288,6 +288,29 @@ def verdict(facts: f.Facts) -> tuple[str, str | None]:
     """Status and the first cause's rule: what most tests ask."""
     report = judge(facts)
     return report.status, report.cause.rule if report.cause else None
+
+
+def findings(facts: f.Facts, rule: str) -> tuple[Finding, ...]:
+    """What one rule finds on these facts."""
+    return judge(facts).findings_of(rule)
+
+
+def found(facts: f.Facts, rule: str) -> Finding:
+    """The one finding of a rule on these facts; anything else fails the test."""
+    listed = findings(facts, rule)
+    assert len(listed) == 1, [finding.title for finding in listed] or outcome(facts, rule)
+    return listed[0]
+
+
+def outcome(facts: f.Facts, rule: str) -> str:
+    """The outcome of one rule on these facts."""
+    return next(one.outcome for one in judge(facts).outcomes if one.rule == rule)
+
+
+def says(text: str, facts: f.Facts = GOOD, framework: f.FrameworkName | None = None) -> f.Facts:
+    """The same machine on which a program printed one line more."""
+    message = f.Message(source="stderr", text=text, framework=framework)
+    return change(facts, messages=(*facts.messages, message))
 
 
 def shown(report: Report) -> list[tuple[str, str, str | None]]:

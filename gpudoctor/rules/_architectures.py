@@ -49,11 +49,17 @@ def kernels_for_gpu(
             ),
         ),
     )
-    return found if way is Coverage.NONE else _weaker(found, way, name, capability)
+    if way is Coverage.NONE:
+        return found
+    own = any(target.ptx and target.capability == Capability.parse(capability.value) for target in targets)
+    return _weaker(found, way, name, capability, Severity.INFO if own else Severity.WARNING)
 
 
-def _weaker(found: Found, way: Coverage, name: str, capability: GpuCapability) -> Found | Passed:
-    """PTX may do, and code for a sibling of a Tegra GPU may do: only the smoke job can tell."""
+def _weaker(found: Found, way: Coverage, name: str, capability: GpuCapability, severity: Severity) -> Found:
+    """PTX may do, and code for a sibling of a Tegra GPU may do: only the smoke job can tell.
+
+    PTX for the GPU's own capability is the usual way of TensorFlow's wheels; for an older one it often fails.
+    """
     if way is Coverage.JIT:
         title = f"{name} has only PTX for {capability.value}: the driver must compile it, which may work."
     else:
@@ -63,7 +69,7 @@ def _weaker(found: Found, way: Coverage, name: str, capability: GpuCapability) -
         detail=found.detail + " The first start can take many minutes.",
         evidence=found.evidence,
         remedies=found.remedies,
-        severity=Severity.WARNING,
+        severity=severity,
         confidence=Confidence.LIKELY,
     )
 

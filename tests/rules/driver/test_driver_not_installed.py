@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from gpudoctor import facts as f
+from tests.good import change, found, outcome, verdict
+from tests.rules.driver.test_nouveau_in_use import BARE, bound_to
+
+UNBOUND = bound_to(None, BARE)
+
+
+def test_a_gpu_without_any_trace_of_a_driver_is_the_cause() -> None:
+    assert verdict(UNBOUND) == ("broken", "driver-not-installed")
+    assert found(UNBOUND, "driver-not-installed").title == "H100 is present, and no NVIDIA driver is installed."
+
+
+def test_the_driver_advised_still_drives_that_gpu() -> None:
+    """A Tesla V100 (device 1db1) was dropped after R580, and the open modules never drove it."""
+    old = f.PciDevice(address="0000:1b:00.0", vendor="10de", device="1db1", driver=None)
+    commands = found(change(UNBOUND, pci={"devices": (old,)}), "driver-not-installed").fixes[0].commands
+    assert commands == ("sudo apt update", "sudo apt install nvidia-driver-580", "sudo reboot")
+
+
+def test_in_a_container_the_host_is_named_and_no_command_is_given() -> None:
+    fix = found(change(UNBOUND, container={"engine": "docker"}), "driver-not-installed").fixes[0]
+    assert (fix.where, fix.commands) == ("host", ())
+
+
+def test_module_files_on_disk_mean_that_it_is_installed() -> None:
+    module = f.ModuleFile(kernel="6.8.0-80-generic", version="580.65.06")
+    assert outcome(change(UNBOUND, driver_files={"modules": (module,)}), "driver-not-installed") == "passed"
+
+
+def test_a_driver_library_for_the_loader_means_that_it_is_installed() -> None:
+    facts = change(UNBOUND, nvml=f.Nvml(source="NVML", result="NVML_ERROR_DRIVER_NOT_LOADED"))
+    assert outcome(facts, "driver-not-installed") == "passed"
+
+
+def test_the_nvidia_smi_program_is_not_needed_to_see_a_driver() -> None:
+    """Pitfall 2: NVML answers, so there is a driver, whatever programs are installed."""
+    from tests.good import GOOD
+
+    assert outcome(GOOD, "driver-not-installed") == "passed"

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from gpudoctor import facts as f
+from tests.good import GOOD, change, found, outcome, verdict
+
+BARE = change(
+    GOOD,
+    kernel_driver={"version": None, "flavour": None},
+    driver_files={"modules": (), "libraries": ()},
+    device_nodes={"nodes": ()},
+    nvml=f.Nvml(source="NVML", result="NVML_ERROR_LIBRARY_NOT_FOUND"),
+    gpus={"gpus": ()},
+    cuda=f.CudaDriver(source="libcuda", result="not-found"),
+    smokes=(),
+)
+
+
+def bound_to(driver: str | None, facts: f.Facts = BARE) -> f.Facts:
+    device = f.PciDevice(address="0000:1b:00.0", vendor="10de", device="2330", driver=driver, name="H100")
+    return change(facts, pci={"devices": (device,)})
+
+
+@pytest.mark.parametrize("driver", ["nouveau", "nova", "nova_core"])
+def test_a_gpu_held_by_the_kernels_own_driver_is_the_cause(driver: str) -> None:
+    assert verdict(bound_to(driver)) == ("broken", "nouveau-in-use")
+
+
+def test_its_fix_installs_the_driver_and_blocks_nouveau() -> None:
+    fixes = found(bound_to("nouveau"), "nouveau-in-use").fixes
+    assert fixes[0].commands == ("sudo apt update", "sudo ubuntu-drivers install", "sudo reboot")
+    assert fixes[1].commands == (
+        "echo 'blacklist nouveau' | sudo tee /etc/modprobe.d/blacklist-nouveau.conf",
+        "sudo update-initramfs -u",
+        "sudo reboot",
+    )
+
+
+@pytest.mark.parametrize("driver", [None, "vfio-pci", "nvidia"])
+def test_other_drivers_are_not_its_business(driver: str | None) -> None:
+    assert outcome(bound_to(driver), "nouveau-in-use") == "passed"
+
+
+def test_nouveau_on_another_vendors_device_is_nonsense_and_ignored() -> None:
+    device = f.PciDevice(address="0000:00:02.0", vendor="8086", device="9a49", driver="nouveau")
+    assert outcome(change(BARE, pci={"devices": (device,)}), "nouveau-in-use") == "not-applicable"

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import msgspec
+
+from gpudoctor import facts as f
+from tests.good import GOOD, TORCH, change, found, outcome, with_framework
+
+RULE = "jax-cpu-build"
+
+
+def jax(**fields: object) -> f.Facts:
+    assert isinstance(TORCH.build, f.Build)
+    build = msgspec.structs.replace(TORCH.build, distribution="jaxlib", version="0.10.2", **fields)
+    imported = f.Imported(source="import", ok=True, available=False, devices=())
+    return with_framework("jax", GOOD, installed=True, build=build, imported=imported)
+
+
+def test_jaxlib_without_its_plugin_beside_a_gpu_is_found_and_gets_the_extra_of_the_driver() -> None:
+    cpu = jax(accelerator="cpu", cuda=None, targets=())
+    assert found(cpu, RULE).fixes[0].commands == ("/home/ann/venv/bin/python -m pip install --upgrade 'jax[cuda13]'",)
+    older = change(cpu, cuda={"version": "12.4"}, nvml={"cuda": "12.4"})
+    assert "'jax[cuda12]'" in found(older, RULE).fixes[0].commands[0]
+
+
+def test_with_the_plugin_it_passes() -> None:
+    assert outcome(jax(accelerator="cuda", cuda="13.0"), RULE) == "passed"

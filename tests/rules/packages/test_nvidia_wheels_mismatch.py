@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from gpudoctor import facts as f
+from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework
+
+RULE = "nvidia-wheels-mismatch"
+PIN = f.UnmetPin(package="torch", requirement="nvidia-cudnn-cu13==9.20.0.48", found="9.10.2.21")
+GONE = f.UnmetPin(package="torch", requirement="nvidia-nccl-cu13==2.29.7", found=None)
+BROKEN = {"ok": False, "ended": "exception", "error": "ImportError: libnccl.so.2: cannot open shared object file"}
+
+
+def test_a_missing_pin_under_a_failed_import_is_the_cause() -> None:
+    facts = with_framework("torch", change(only("torch"), pins={"unmet": (GONE,)}, smokes=()), imported=BROKEN)
+    assert verdict(facts) == ("broken", RULE)
+    finding = found(facts, RULE)
+    assert finding.fixes[0].commands == ("/home/ann/venv/bin/python -m pip install nvidia-nccl-cu13==2.29.7",)
+
+
+def test_the_failed_import_is_its_consequence() -> None:
+    facts = with_framework("torch", change(only("torch"), pins={"unmet": (GONE,)}, smokes=()), imported=BROKEN)
+    assert found(facts, "framework-import-failed").because_of == RULE
+
+
+def test_another_version_under_a_working_import_is_a_warning() -> None:
+    assert found(change(pins={"unmet": (PIN,)}), RULE).severity.value == "warning"
+
+
+def test_unmet_pins_of_other_packages_are_not_its_business() -> None:
+    other = f.UnmetPin(package="torch", requirement="sympy>=1.13.3", found="1.12")
+    assert findings(change(pins={"unmet": (other,)}), RULE) == ()
+
+
+def test_met_pins_pass() -> None:
+    assert outcome(GOOD, RULE) == "passed"
+
+
+def test_the_loaders_words_without_a_list_of_packages_are_likely() -> None:
+    text = "ImportError: libcudnn.so.9: cannot open shared object file: No such file or directory"
+    assert found(says(text, change(pins=f.NOT_IN_PASTE)), RULE).confidence.value == "likely"
+    assert findings(says(text), RULE) == ()

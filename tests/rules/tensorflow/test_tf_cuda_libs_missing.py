@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from gpudoctor import facts as f
+from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework
+
+RULE = "tf-cuda-libs-missing"
+BARE = change(
+    with_framework("tensorflow", only("tensorflow"), imported={"available": False, "devices": ()}),
+    packages={"packages": (f.Package(name="tensorflow", version="2.21.0", location="/site-packages"),)},
+    smokes=(),
+)
+
+
+def test_tensorflow_without_any_cuda_library_is_the_cause_and_gets_the_extra() -> None:
+    assert verdict(BARE) == ("broken", RULE)
+    assert found(BARE, RULE).fixes[0].commands == (
+        "/home/ann/venv/bin/python -m pip install 'tensorflow[and-cuda]==2.21.0'",
+    )
+
+
+def test_library_packages_beside_it_are_enough() -> None:
+    assert outcome(GOOD, RULE) == "passed"
+
+
+def test_a_cuda_toolkit_on_the_system_may_serve_it() -> None:
+    toolkit = f.Toolkit(path="/usr/local/cuda-12.5", version="12.5")
+    assert findings(change(BARE, toolkits={"toolkits": (toolkit,)}), RULE) == ()
+
+
+def test_tensorflows_own_words_name_the_library() -> None:
+    text = "Could not load dynamic library 'libcudnn.so.8'; dlerror: libcudnn.so.8: cannot open shared object file"
+    facts = says(text, change(BARE, toolkits=f.NOT_IN_PASTE), "tensorflow")
+    assert found(facts, RULE).title == "TensorFlow 2.21.0 cannot load CUDA libraries that it needs: libcudnn.so.8."
+
+
+def test_an_optional_library_or_a_missing_driver_is_not_this() -> None:
+    for name in ("libnvinfer.so.7", "libcuda.so.1"):
+        text = f"Could not load dynamic library '{name}'; dlerror: {name}: cannot open shared object file"
+        assert findings(says(text, GOOD, "tensorflow"), RULE) == ()
+
+
+def test_a_gpu_in_the_list_says_that_all_is_there() -> None:
+    text = "Cannot dlopen some GPU libraries. Please make sure the missing libraries mentioned above are installed"
+    assert findings(says(text, GOOD, "tensorflow"), RULE) == ()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from gpudoctor import facts as f
+from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework, without_gpu
+
+RULE = "torch-cpu-build"
+CPU = {"accelerator": "cpu", "cuda": None, "cudnn": None, "nccl": None, "targets": (), "version": "2.13.0+cpu"}
+NO_DEVICE = {"available": False, "devices": (), "targets": (), "cuda": None}
+BESIDE_A_GPU = with_framework("torch", change(only("torch"), smokes=()), build=CPU, imported=NO_DEVICE)
+
+
+def test_a_cpu_build_beside_a_gpu_is_the_cause() -> None:
+    """Pitfall 1."""
+    assert verdict(BESIDE_A_GPU) == ("broken", RULE)
+    finding = found(BESIDE_A_GPU, RULE)
+    assert finding.title == "PyTorch 2.13.0+cpu is a CPU build: it cannot use NVIDIA H100 80GB HBM3."
+    assert finding.fixes[0].commands[0].startswith("/home/ann/venv/bin/python -m pip install torch==")
+    assert "--index-url https://download.pytorch.org/whl/cu1" in finding.fixes[0].commands[0]
+
+
+def test_without_a_gpu_it_is_a_remark() -> None:
+    facts = with_framework("torch", without_gpu(only("torch")), build=CPU, imported=NO_DEVICE)
+    finding = found(facts, RULE)
+    assert (finding.severity.value, finding.because_of) == ("info", "no-nvidia-gpu")
+
+
+def test_where_nobody_knows_of_a_gpu_it_is_not_judged() -> None:
+    unseen = change(without_gpu(only("torch")), pci=f.Missing("unreadable"))
+    assert outcome(with_framework("torch", unseen, build=CPU), RULE) == "skipped"
+
+
+def test_a_cuda_build_passes() -> None:
+    assert outcome(GOOD, RULE) == "passed"
+
+
+def test_a_build_that_does_not_say_is_not_judged() -> None:
+    assert outcome(with_framework("torch", only("torch"), build={"accelerator": "unknown"}), RULE) == "skipped"
+
+
+def test_torchs_own_words_are_enough() -> None:
+    bare = change(GOOD, frameworks=f.NOT_IN_PASTE)
+    assert found(says("AssertionError: Torch not compiled with CUDA enabled", bare), RULE).severity.value == "error"
+    assert findings(says("Torch compiled with CUDA"), RULE) == ()
+
+
+def test_an_environment_made_by_uv_is_changed_with_uv() -> None:
+    facts = change(BESIDE_A_GPU, interpreter={"tool": "uv"})
+    assert (
+        found(facts, RULE).fixes[0].commands[0].startswith("uv pip install --python /home/ann/venv/bin/python torch==")
+    )
+
+
+def test_a_conda_environment_is_changed_with_conda() -> None:
+    conda = {"environment": "conda", "prefix": "/opt/conda/envs/ml", "executable": "/opt/conda/envs/ml/bin/python"}
+    facts = with_framework("torch", change(BESIDE_A_GPU, interpreter=conda), build={"installer": "conda"})
+    assert found(facts, RULE).fixes[0].commands == (
+        "conda install --prefix /opt/conda/envs/ml --channel conda-forge pytorch-gpu",
+    )
+
+
+def test_a_python_of_the_distribution_gets_a_virtual_environment_first() -> None:
+    system = {"environment": "system", "externally_managed": True, "executable": "/usr/bin/python3"}
+    commands = found(change(BESIDE_A_GPU, interpreter=system), RULE).fixes[0].commands
+    assert commands[0] == "/usr/bin/python3 -m venv .venv"
+    assert commands[1].startswith(".venv/bin/python -m pip install torch==")
+
+
+def test_the_same_release_is_named_with_its_variant_so_that_pip_replaces_it() -> None:
+    same = with_framework("torch", BESIDE_A_GPU, build={"version": "2.15.0+cpu"})
+    assert "torch==2.15.0+cu" in found(same, RULE).fixes[0].commands[0]
