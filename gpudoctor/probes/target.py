@@ -1,0 +1,372 @@
+"""The Python environment under test: which interpreter, and what it says of itself without importing a framework.
+
+inside/collect.py runs in that interpreter and answers one JSON object. Whatever else may stand there in its place (a
+program that is no Python, a hang, a crash, another answer) becomes a Missing that says so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from gpudoctor.children import Child, Ending, Limits
+from gpudoctor.facts import (
+    CondaPackage,
+    CudnnCopies,
+    CudnnCopy,
+    Framework,
+    Frameworks,
+    Interpreter,
+    Maybe,
+    Missing,
+    OtherEnvironments,
+    Package,
+    Packages,
+    Pins,
+    Shadows,
+)
+from gpudoctor.probes import builds, nearby
+from gpudoctor.probes.pins import unmet_pins
+from gpudoctor.probes.target_answer import Answer, Copy, Orphan, Said, TooOld
+from gpudoctor.world import World
+
+_WHERE = "interpreter under test"
+_OLDEST = "3.6"
+_T = TypeVar("_T")
+
+
+# ------------------------------------------------------------------------------------------------- which interpreter
+
+
+class NotAnInterpreter(Exception):  # noqa: N818 - it is what the user named, not a fault of ours
+    """The interpreter that was asked for cannot be one. The message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The interpreter under test as an absolute path, links not resolved (a venv's python is a link), and why it."""
+
+    executable: str
+    named_by: str
+
+
+def choose(python: str | None, environ: Mapping[str, str]) -> Target:
+    """The interpreter under test: ``python``, else $VIRTUAL_ENV's, else $CONDA_PREFIX's, else our own.
+
+    ``python`` is a path, a command on PATH, or the folder of an environment. Raises :class:`NotAnInterpreter`; looks
+    at names and permissions only and starts nothing.
+    """
+    if python is not None:
+        return Target(_from_words(python, environ), "--python")
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        prefix = environ.get(variable)
+        if prefix:
+            return Target(_from_variable(variable, prefix), f"${variable}")
+    return Target(sys.executable, "gpudoctor's own")
+
+
+def _from_words(python: str, environ: Mapping[str, str]) -> str:
+    if not python or "\0" in python:
+        raise NotAnInterpreter("--python needs the path of a Python interpreter or of an environment.")
+    path = os.path.expanduser(python)
+    is_name = os.path.basename(path) == path
+    if is_name and not os.path.exists(path):
+        found = shutil.which(path, path=environ.get("PATH", os.defpath))
+        if found is None:
+            raise NotAnInterpreter(f"There is no {_shown(python)} on PATH and none in this folder.")
+        path = found
+    return _executable(os.path.abspath(path), python)
+
+
+def _from_variable(variable: str, prefix: str) -> str:
+    try:
+        return _executable(os.path.abspath(prefix), prefix)
+    except (NotAnInterpreter, ValueError) as error:
+        raise NotAnInterpreter(
+            f"${variable} is {_shown(prefix)}, where there is no Python to look at; name one with --python."
+        ) from error
+
+
+def _executable(path: str, shown: str) -> str:
+    try:
+        if os.path.isdir(path):
+            return _inside(path, shown)
+        if not os.path.lexists(path):
+            raise NotAnInterpreter(f"There is no {_shown(shown)}.")
+        if not os.path.exists(path):
+            raise NotAnInterpreter(f"{_shown(shown)} is a link to {_shown(os.readlink(path))}, which does not exist.")
+    except OSError as error:
+        raise NotAnInterpreter(f"{_shown(shown)} cannot be looked at: {error.strerror}.") from error
+    if not os.path.isfile(path):
+        raise NotAnInterpreter(f"{_shown(shown)} is not a program.")
+    if not os.access(path, os.X_OK):
+        raise NotAnInterpreter(f"{_shown(shown)} is not executable.")
+    return path
+
+
+_PLACES = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe", "python3", "python")
+
+
+def _inside(folder: str, shown: str) -> str:
+    for place in _PLACES:
+        path = os.path.join(folder, *place.split("/"))
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    raise NotAnInterpreter(f"{_shown(shown)} is a folder without a Python interpreter in it.")
+
+
+def _shown(text: str) -> str:
+    """A name for one line of text, whatever bytes it has."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+# ---------------------------------------------------------------------------------------------------- what it says
+
+
+@dataclass(frozen=True)
+class TargetAnswer:
+    """The facts of the environment under test. ``cudnn_wheels`` are the cuDNN copies that its packages carry."""
+
+    interpreter: Maybe[Interpreter]
+    packages: Maybe[Packages]
+    pins: Maybe[Pins]
+    shadows: Maybe[Shadows]
+    other_environments: Maybe[OtherEnvironments]
+    frameworks: Maybe[Frameworks]
+    cudnn_wheels: Maybe[CudnnCopies]
+
+
+def collect(world: World, executable: str, limits: Limits) -> TargetAnswer:
+    """Ask the interpreter, under the user's environment variables and working directory. Writes no file."""
+    answer = _ask(world, executable, limits)
+    prefix = answer.interpreter.prefix if isinstance(answer, Answer) and answer.interpreter else None
+    others = _guarded(lambda: nearby.other_environments(world, os.getcwd(), prefix), "environments nearby")
+    if isinstance(answer, Missing):
+        return TargetAnswer(answer, answer, answer, answer, others, answer, answer)
+    return TargetAnswer(
+        interpreter=_part(answer, "interpreter", lambda: _interpreter(answer.interpreter, executable, answer.packages)),
+        packages=_part(answer, "packages", lambda: _packages(answer)),
+        pins=_part(answer, "packages", lambda: _pins(answer)),
+        shadows=_part(answer, "shadows", lambda: _shadows(answer)),
+        other_environments=others,
+        frameworks=_part(answer, "texts", lambda: _frameworks(answer)),
+        cudnn_wheels=_part(answer, "cudnn", lambda: _cudnn(answer)),
+    )
+
+
+def _ask(world: World, executable: str, limits: Limits) -> Answer | Missing:
+    program = Path(__file__).parents[1].joinpath("inside", "collect.py").read_text("ascii")
+    # PYTHONINSPECT would keep the interpreter waiting for input after the program's end.
+    environ = {name: value for name, value in world.environ.items() if name != "PYTHONINSPECT"}
+    environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    with Child.python(executable, program, environ=environ, limits=limits) as child:
+        for message in child.messages():
+            return _read(message)
+        return _silent(child.ending())
+
+
+def _read(message: dict[str, Any]) -> Answer | Missing:
+    if "too_old" in message:
+        return _too_old(message)
+    try:
+        return msgspec.convert(message, Answer, strict=True)
+    except msgspec.ValidationError as error:
+        return Missing("unreadable", f"its answer has another form: {error}", _WHERE)
+
+
+def _too_old(message: dict[str, Any]) -> Missing:
+    try:
+        version = msgspec.convert(message, TooOld, strict=True).too_old
+    except msgspec.ValidationError as error:
+        return Missing("unreadable", f"its answer has another form: {error}", _WHERE)
+    return Missing("unreadable", f"Python {version}; {_OLDEST} or newer can be looked at", _WHERE)
+
+
+def _silent(ending: Ending) -> Missing:
+    """An end without an answer, as a fact."""
+    last = ending.tail[-1].strip() if ending.tail else ""
+    if ending.how == "not-started":
+        return Missing("unreadable", f"it cannot be started: {ending.detail}", _WHERE)
+    if ending.how in ("timed-out", "hung"):
+        asleep = f"; process {ending.pid} sleeps in {ending.wait_channel or 'the kernel'}" if ending.stuck else ""
+        return Missing("timed-out", f"no answer after {ending.seconds:.0f} s{asleep}", _WHERE)
+    if ending.how == "flooded":
+        return Missing("crashed", "it prints without end", _WHERE)
+    printed = f"; it printed: {last}" if last else ""
+    if ending.how == "exited" and ending.code == 0:
+        return Missing("unreadable", f"it does not answer as a Python interpreter does{printed}", _WHERE)
+    return Missing("crashed", f"{ending.words} before it answered{printed}", _WHERE)
+
+
+def _guarded(look: Callable[[], _T], where: str) -> _T | Missing:
+    try:
+        return look()
+    except OSError as error:
+        return Missing("unreadable", error.strerror or str(error), where)
+
+
+def _part(answer: Answer, needed: str, make: Callable[[], _T]) -> _T | Missing:
+    """A fact of the answer, or why the part that it rests on is not there."""
+    if getattr(answer, needed) is None:
+        return Missing("crashed", answer.broken.get(needed, "no answer"), f"{_WHERE}, {needed}")
+    return make()
+
+
+# ----------------------------------------------------------------------------------------------------- interpreter
+
+
+def _interpreter(said: Said | None, executable: str, copies: list[Copy] | None) -> Interpreter:
+    assert said is not None  # noqa: S101 - _part asked
+    return Interpreter(
+        source=f"sys, sysconfig and pyvenv.cfg of {said.executable or executable}",
+        executable=said.executable or executable,
+        version=said.version,
+        implementation=said.implementation,
+        prefix=said.prefix,
+        base_prefix=said.base_prefix,
+        environment=said.environment,
+        environment_path=None if said.environment == "system" else said.prefix,
+        tool=_tool(said, copies or []),
+        free_threaded=said.free_threaded,
+        externally_managed=said.externally_managed,
+        bits=said.bits,
+        architecture=said.machine or None,
+        platform=said.platform,
+        libc=said.libc,
+        store=any("WindowsApps" in place for place in (said.executable, said.base_prefix)),
+        user_site=said.user_site,
+        path=tuple(said.path),
+    )
+
+
+# Parts of the folder in which a tool keeps the environments that it makes.
+_HOMES = (
+    (".pixi/envs/", "pixi"),
+    ("pypoetry/virtualenvs/", "poetry"),
+    (".local/share/virtualenvs/", "pipenv"),
+    ("pipx/venvs/", "pipx"),
+    ("uv/tools/", "uv"),
+)
+
+
+def _tool(said: Said, copies: list[Copy]) -> str | None:
+    """What made or manages the environment, by pyvenv.cfg, the place it lies in, and who installed packages."""
+    prefix = said.prefix.replace("\\", "/") + "/"
+    home = next((tool for part, tool in _HOMES if part in prefix), None)
+    if home:
+        return home
+    if said.environment == "venv":
+        if "uv" in said.pyvenv:
+            return "uv"
+        if any(copy.installer == "uv" and copy.location.startswith(said.prefix) for copy in copies):
+            return "uv"
+        return "virtualenv" if "virtualenv" in said.pyvenv else "pip"
+    if said.environment == "conda":
+        return "conda"
+    return "pyenv" if "/.pyenv/versions/" in prefix else "uv" if "/uv/python/" in prefix else None
+
+
+# -------------------------------------------------------------------------------------------------------- packages
+
+
+def _packages(answer: Answer) -> Maybe[Packages]:
+    hidden = _hidden(answer)
+    if hidden:
+        return hidden
+    copies = [_package(copy) for copy in answer.packages or ()]
+    copies += [_leftover(orphan, answer) for orphan in answer.orphans or ()]
+    order = {path: index for index, path in enumerate(_site_order(answer))}
+    copies.sort(key=lambda package: order.get(package.location, len(order)))
+    return Packages(
+        source="METADATA, RECORD and folders on sys.path",
+        packages=tuple(copies),
+        total=answer.total,
+        conda=tuple(
+            CondaPackage(name=row.name, version=row.version, build=row.build, channel=row.channel)
+            for row in answer.conda or ()
+        ),
+    )
+
+
+def _site_order(answer: Answer) -> list[str]:
+    return [os.path.abspath(entry) for entry in (answer.interpreter.path if answer.interpreter else ()) if entry]
+
+
+def _hidden(answer: Answer) -> Missing | None:
+    """A folder on sys.path that may not be listed can hold anything."""
+    if not answer.unreadable:
+        return None
+    return Missing("unreadable", "; ".join(f"{path}: {why}" for path, why in answer.unreadable), "sys.path")
+
+
+def _package(copy: Copy) -> Package:
+    return Package(
+        name=copy.name,
+        version=copy.version,
+        location=copy.location,
+        installer=copy.installer,
+        requires=tuple(copy.requires),
+        tags=tuple(copy.tags),
+        requires_python=copy.requires_python,
+        editable=copy.editable,
+        missing_files=copy.missing_files,
+    )
+
+
+def _leftover(orphan: Orphan, answer: Answer) -> Package:
+    texts = (answer.texts or {}).get(orphan.module, ())
+    says = next((text.says for text in texts if text.location == orphan.location), {})
+    version = says.get("__version__")
+    return Package(
+        name=orphan.name,
+        version=version if isinstance(version, str) else None,
+        location=orphan.location,
+        metadata=False,
+    )
+
+
+def _pins(answer: Answer) -> Maybe[Pins]:
+    hidden = _hidden(answer)
+    if hidden:
+        return hidden
+    if answer.markers is None:
+        return Missing("crashed", answer.broken.get("markers", "no answer"), f"{_WHERE}, markers")
+    return Pins(
+        source="Requires-Dist of the installed packages", unmet=unmet_pins(answer.packages or (), answer.markers)
+    )
+
+
+def _shadows(answer: Answer) -> Shadows:
+    return Shadows(
+        source="folders in front of the installed packages on sys.path, the working directory first",
+        files=tuple(answer.shadows or ()),
+        standard=tuple(answer.standard_shadows or ()),
+    )
+
+
+def _frameworks(answer: Answer) -> Maybe[Frameworks]:
+    """All three; where a folder of sys.path is hidden, only those that were found for certain."""
+    if answer.packages is None or answer.orphans is None:
+        broken = answer.broken.get("packages") or answer.broken.get("orphans") or "no answer"
+        return Missing("crashed", broken, f"{_WHERE}, packages")
+    found: tuple[Framework, ...] = tuple(look(answer) for look in (builds.torch, builds.tensorflow, builds.jax))
+    hidden = _hidden(answer)
+    if hidden:
+        found = tuple(framework for framework in found if framework.installed)
+    return hidden if hidden and not found else Frameworks(source="sys.path", frameworks=found)
+
+
+def _cudnn(answer: Answer) -> CudnnCopies:
+    return CudnnCopies(
+        source="packages of the interpreter under test",
+        copies=tuple(
+            CudnnCopy(path=row.path, version=row.version, brought_by=row.brought_by) for row in answer.cudnn or ()
+        ),
+    )
