@@ -298,7 +298,7 @@ class Child:
 class _Lines:
     """Cuts a byte stream into lines; refuses a stream whose output has no end in sight."""
 
-    _TOTAL_LIMIT = 256 << 20
+    _TOTAL_LIMIT = 64 << 20
 
     def __init__(self, take: Callable[[str], None]) -> None:
         self._take = take
