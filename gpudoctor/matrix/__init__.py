@@ -59,6 +59,7 @@ __all__ = [
     "TorchRelease",
     "Unlisted",
     "Xid",
+    "data_folder",
     "load",
 ]
 
