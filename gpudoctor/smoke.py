@@ -21,7 +21,7 @@ from typing import NamedTuple
 from gpudoctor.children import MARK, Child, Ending, Limits
 from gpudoctor.children import Message as Line
 from gpudoctor.facts import FrameworkName, Gpu, Imported, Maybe, Message, Missing, Smoke
-from gpudoctor.smoke_facts import Device, Sight, Told, gpu_index, imported_fact, messages, smoke_fact
+from gpudoctor.smoke_facts import Device, Sight, Told, Warned, gpu_index, imported_fact, messages, smoke_fact
 
 STEPS = 200
 IDLE_SECONDS = 60.0
@@ -162,7 +162,7 @@ class Jobs:
         try:
             told.take(line)
         except (KeyError, TypeError, ValueError):
-            told.warnings.append((told.stage, f"not understood: {line!r}"[:200]))
+            told.warnings.append(Warned(told.stage, f"not understood: {line!r}"[:200], early=not told.went))
         if "stage" in line:
             self._show(told)
             if told.stage == "done":

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from gpudoctor.children import Ending
 from gpudoctor.children import Message as Line
@@ -51,6 +51,14 @@ class Sight(Protocol):
     def listed(self) -> int | None: ...
 
 
+class Warned(NamedTuple):
+    """A warning and the stage it came at; ``early``: before the job, so that it belongs to the import."""
+
+    stage: str
+    text: str
+    early: bool
+
+
 @dataclass
 class Told:
     """All that one child told so far, as it came."""
@@ -62,7 +70,7 @@ class Told:
     listed: Line | None = None
     seconds: float | None = None
     failed: str | None = None
-    warnings: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
     decision: Device | None = None
     went: bool = False
     device: str | None = None
@@ -83,7 +91,7 @@ class Told:
             if key in _KEEP:
                 setattr(self, _KEEP[key], value)
             elif key == "warning":
-                self.warnings.append((self.stage, str(value)))
+                self.warnings.append(Warned(self.stage, str(value), early=not self.went))
             elif key == "loss":
                 self.losses.append(float(value))
             elif key == "proof":
@@ -131,7 +139,7 @@ def imported_fact(told: Told, ending: Ending | None) -> Maybe[Imported]:
 
 
 def _not_imported(told: Told, ended: str, error: str) -> Imported:
-    warnings = tuple(text for _, text in told.warnings)
+    warnings = tuple(warned.text for warned in told.warnings)
     return Imported(
         source=_source(told.name), ok=False, ended=ended, error=error, seconds=told.seconds, warnings=warnings
     )
@@ -154,7 +162,7 @@ def _imported(told: Told, said: Line, listed: Line, ending: Ending | None) -> Im
         available=listed.get("available"),
         devices=tuple(FrameworkDevice(**device) for device in listed.get("devices", ())),
         targets=tuple(said.get("targets", ())),
-        warnings=tuple(text for stage, text in told.warnings if not told.went or stage == "import"),
+        warnings=tuple(warned.text for warned in told.warnings if warned.early),
         libraries=libraries,
     )
 
@@ -383,7 +391,7 @@ def _same_address(one: str, other: str) -> bool:
 
 def messages(told: Told, ending: Ending | None) -> tuple[Message, ...]:
     """Warnings, the exception and meaningful lines of standard error, each once, with the stage it came from."""
-    texts = [(f"{told.name} {stage}, warning", text) for stage, text in told.warnings]
+    texts = [(f"{told.name} {warned.stage}, warning", warned.text) for warned in told.warnings]
     if told.failed is not None:
         texts.append((f"{told.name} {told.stage}, exception", told.failed))
     texts += [(f"{told.name} {stage}, stderr", text) for stage, text in _printed(ending)]

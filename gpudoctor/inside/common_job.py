@@ -6,9 +6,6 @@ a framework (images, first weights, measures, comparisons) is told here in plain
 frameworks learn the same and none is its own judge.
 """
 
-# zip() has no strict= before Python 3.10.
-# ruff: noqa: B905
-
 import sys
 
 
@@ -362,7 +359,7 @@ def matrices():
 # --------------------------------------------------------------------------------------------- the job
 
 
-class Unsupported(Exception):  # noqa: N818
+class Unsupported(Exception):
     """The framework cannot do what was asked; what it would have shown stays unknown."""
 
 

@@ -1,7 +1,6 @@
 """JAX's part of the smoke job. Runs after common_job.py in the interpreter under test; JAX 0.4 and newer."""
 
-# Names such as BATCH and attempt are those of common_job.py; zip() has no strict= before Python 3.10.
-# ruff: noqa: F821, B905
+# Names such as BATCH and attempt are those of common_job.py.
 
 
 class Framework:
@@ -15,7 +14,7 @@ class Framework:
 
     # ------------------------------------------------------------------------------ what it says of itself
 
-    def says(self, troubles):  # noqa: ARG002
+    def says(self, troubles):
         # JAX has no word of its own for the CUDA it was built with; the plugin's distribution has.
         return {"version": str(self.jax.__version__), "cuda": None, "cudnn_built": None, "targets": []}
 

@@ -3,8 +3,7 @@
 Keras 2 and 3 differ in what a variable is: ``_tensors`` gives TensorFlow's own variables for both.
 """
 
-# Names such as BATCH and attempt are those of common_job.py; zip() has no strict= before Python 3.10.
-# ruff: noqa: F821, B905
+# Names such as BATCH and attempt are those of common_job.py.
 
 
 class Framework:

@@ -1,7 +1,6 @@
 """PyTorch's part of the smoke job. Runs after common_job.py in the interpreter under test; PyTorch 1.4 and newer."""
 
-# Names such as BATCH and attempt are those of common_job.py; zip() has no strict= before Python 3.10.
-# ruff: noqa: F821, B905
+# Names such as BATCH and attempt are those of common_job.py.
 
 
 class Framework:

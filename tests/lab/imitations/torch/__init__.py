@@ -1,0 +1,227 @@
+"""An imitation of PyTorch: claims a CUDA device and computes nothing at all. Only gpudoctor's own tests use it.
+
+Its losses and gradients are scripted, so that it can lie consistently. IMITATION_LIES chooses how it lies:
+``claims-cuda`` (everything is said to be on the GPU), ``falls-back`` (what is sent to the GPU stays on the CPU),
+``wrong-numbers`` (gradients on the GPU differ from those on the CPU), ``not-a-number`` (the loss).
+IMITATION_FAULT is a place and what happens there: ``train:hang``, ``copy:crash``, ``compute:exit``, ``init:raise``.
+Python 3.6 syntax.
+"""
+
+# The signatures are PyTorch's; zip() has no strict= before Python 3.10.
+# ruff: noqa: ARG002, ARG005, B905, T201
+
+import os
+import time
+
+__version__ = "9.9.9+imitation"
+
+_LIES = os.environ.get("IMITATION_LIES", "claims-cuda")
+_PLACE, _, _FAULT = os.environ.get("IMITATION_FAULT", "nowhere:nothing").partition(":")
+
+
+def _reach(place):
+    if place != _PLACE:
+        return
+    if _FAULT == "hang":
+        time.sleep(600)
+    elif _FAULT == "work":
+        end = time.time() + 4
+        while time.time() < end:
+            pass
+    elif _FAULT == "crash":
+        import ctypes
+
+        ctypes.string_at(0)
+    elif _FAULT == "exit":
+        os._exit(3)
+    elif _FAULT == "raise":
+        raise RuntimeError("CUDA error: imitated\nCompile with imitation to see more.")
+    elif _FAULT == "chat":
+        os.write(1, b"garbage without an end \xff\xfe")
+        print("@gpudoctor {not a message")
+    else:
+        raise ValueError(_FAULT)
+
+
+_reach("import")
+
+float32, float64, long, uint8 = "float32", "float64", "long", "uint8"
+
+
+class Tensor:
+    def __init__(self, data=None, device="cpu"):
+        self.data, self.device, self.grad, self.network = data, device, None, None
+
+    def __getitem__(self, key):
+        known = isinstance(key, (int, slice)) and self.data is not None
+        return Tensor(self.data[key] if known else None, self.device)
+
+    def __add__(self, other):
+        return Tensor(None, self.device)
+
+    @property
+    def shape(self):
+        return None
+
+    def reshape(self, *_):
+        flat = self.data
+        if flat and isinstance(flat[0], list):
+            flat = [value for row in flat for value in row]
+        return Tensor(flat, self.device)
+
+    def to(self, device="cpu"):
+        if device in ("float32", "float64"):
+            return self
+        if _LIES == "falls-back":
+            device = "cpu"
+        return Tensor(self.data, device)
+
+    def cpu(self):
+        return self.to("cpu")
+
+    def tolist(self):
+        return self.data
+
+    def item(self):
+        return self.data
+
+    def detach(self):
+        return self
+
+    def copy_(self, other):
+        self.data = list(other.data)
+
+    def argmax(self, dim):
+        _reach("verify")
+        return Tensor([0] * 512)
+
+    def backward(self):
+        for parameter in self.network.parameters():
+            size = 0.03 if _LIES == "wrong-numbers" and parameter.device != "cpu" else 0.01
+            parameter.grad = Tensor([size] * len(parameter.data), parameter.device)
+
+
+def tensor(data, dtype=None):
+    _reach("copy")
+    return Tensor(data)
+
+
+def ones(size, dtype, device):
+    _reach("hold")
+    return Tensor(None, device)
+
+
+def matmul(left, right):
+    _reach("compute")
+    columns = list(zip(*right.data))
+    return Tensor([[float(sum(a * b for a, b in zip(row, column))) for column in columns] for row in left.data])
+
+
+class no_grad:  # noqa: N801
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+def use_deterministic_algorithms(mode):
+    _reach("repeat")
+
+
+class _Network:
+    def __init__(self, *_):
+        self.steps, self._parameters = 0, [Tensor() for _ in range(6)]
+
+    def to(self, device, dtype):
+        if _LIES != "falls-back":
+            for parameter in self._parameters:
+                parameter.device = device
+        return self
+
+    def parameters(self):
+        return self._parameters
+
+    def __call__(self, images):
+        outputs = Tensor(None, self._parameters[0].device)
+        outputs.network = self
+        return outputs
+
+
+def _cross_entropy(outputs, labels):
+    loss = Tensor(2.3 * 0.9**outputs.network.steps, outputs.device)
+    if _LIES == "not-a-number" and outputs.network.steps > 5:
+        loss.data = float("nan")
+    loss.network = outputs.network
+    outputs.network.steps += 1
+    return loss
+
+
+class _Space:
+    def __init__(self, **names):
+        self.__dict__.update(names)
+
+
+class _SGD:
+    def __init__(self, parameters, lr, momentum):
+        self.parameters = parameters
+
+    def zero_grad(self):
+        _reach("train")
+
+    def step(self):
+        for parameter in self.parameters:
+            parameter.data = [value - 0.01 for value in parameter.data]
+
+
+def _layer(*_, **__):
+    return None
+
+
+nn = _Space(
+    Sequential=_Network,
+    Conv2d=_layer,
+    ReLU=_layer,
+    Flatten=_layer,
+    Linear=_layer,
+    functional=_Space(cross_entropy=_cross_entropy),
+)
+optim = _Space(SGD=_SGD)
+version = _Space(cuda="12.8")
+_C = _Space(_cuda_getArchFlags=lambda: "sm_80 sm_90 compute_90")
+backends = _Space(
+    cuda=_Space(matmul=_Space(allow_tf32=True)),
+    cudnn=_Space(version=lambda: 91002, allow_tf32=True, benchmark=True),
+)
+
+
+def _is_available():
+    _reach("list")
+    return True
+
+
+class _Profile:
+    def __init__(self, activities):
+        pass
+
+    def __enter__(self):
+        _reach("profile")
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def events(self):
+        return []
+
+
+profiler = _Space(profile=_Profile, ProfilerActivity=_Space(CUDA="CUDA"))
+autograd = _Space(DeviceType=_Space(CUDA="CUDA"))
+cuda = _Space(
+    is_available=_is_available,
+    device_count=lambda: 1,
+    get_device_properties=lambda index: _Space(name="Imitation GPU", major=9, minor=0, total_memory=80 << 30),
+    init=lambda: _reach("init"),
+    synchronize=lambda index: None,
+    memory_allocated=lambda index: 300 << 20,
+)
