@@ -329,14 +329,33 @@ def _fabric(nvml: Session, gpu: Handle) -> Values:
     return {"state": _FABRIC_STATES.get(info.state, str(info.state)), "status": status}
 
 
-def _fabric_info(nvml: Session, gpu: Handle) -> Any:
-    # nvidia-ml-py fills in the struct's version; each driver branch knows the versions up to its own.
+class FabricInfo(ctypes.Structure):
+    """nvmlGpuFabricInfo_t of nvml.h. nvidia-ml-py's own one was too long before 12.570."""
+
+    _fields_ = (
+        ("cluster", ctypes.c_ubyte * 16),
+        ("status", ctypes.c_uint),
+        ("clique", ctypes.c_uint),
+        ("state", ctypes.c_uint),
+    )
+
+
+class FabricInfo2(ctypes.Structure):
+    """nvmlGpuFabricInfo_v2_t of nvml.h. A struct's version holds its size and its number."""
+
+    _fields_ = (("version", ctypes.c_uint), *FabricInfo._fields_, ("health", ctypes.c_uint))
+
+    def __init__(self) -> None:
+        super().__init__(version=ctypes.sizeof(self) | 2 << 24)
+
+
+def _fabric_info(nvml: Session, gpu: Handle) -> FabricInfo | FabricInfo2:
     refusal: Refused | None = None
-    for name, struct in (
-        ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v2_t"),
-        ("nvmlDeviceGetGpuFabricInfo", "c_nvmlGpuFabricInfo_t"),
-    ):
-        info = getattr(nvml.library, struct)()
+    asked: tuple[tuple[str, FabricInfo | FabricInfo2], ...] = (
+        ("nvmlDeviceGetGpuFabricInfoV", FabricInfo2()),
+        ("nvmlDeviceGetGpuFabricInfo", FabricInfo()),
+    )
+    for name, info in asked:
         try:
             nvml.call(name, gpu, ctypes.byref(info))
         except Refused as refused:

@@ -566,7 +566,7 @@ print(json.dumps([
     n.nvmlDeviceGetName(g), n.nvmlDeviceGetUUID(g), pci.busId, pci.busIdLegacy, pci.bus, hex(pci.pciDeviceId),
     [memory.total, memory.reserved, memory.free, memory.used], n.nvmlDeviceGetCudaComputeCapability(g),
     [process.pid, process.usedGpuMemory, process.gpuInstanceId], n.nvmlSystemGetProcessName(process.pid),
-    n.nvmlDeviceGetUtilizationRates(g).gpu, n.nvmlDeviceGetTemperatureV(g, 0),
+    n.nvmlDeviceGetUtilizationRates(g).gpu, n.nvmlDeviceGetTemperature(g, 0),
 ]))
 n.nvmlShutdown()
 try:
