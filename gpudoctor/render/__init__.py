@@ -1,1 +1,46 @@
-"""Report → text."""
+"""Report → text. Every renderer is a pure function; what it needs to know beyond the report is in :class:`Options`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gpudoctor.findings import Report
+from gpudoctor.privacy import Identity, redact_report
+from gpudoctor.render.json import json_report
+from gpudoctor.render.terminal import Style, terminal
+from gpudoctor.wire import FailOn
+
+Format = Literal["terminal", "json"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to render: ``redact`` holds for every format but the terminal's, ``fail_on`` decides the exit code told.
+
+    ``identity`` are the names to hide that no pattern knows; ``compact`` puts a JSON report on one line.
+    """
+
+    style: Style = Style()
+    fail_on: FailOn = "error"
+    redact: bool = True
+    identity: Identity = Identity()
+    compact: bool = False
+
+
+def render(report: Report, format: Format, *, options: Options) -> str:  # noqa: A002 - the option's own name
+    """The report in that format. What leaves the machine is redacted first, then rendered."""
+    return _RENDERERS[format](report, options)
+
+
+def _terminal(report: Report, options: Options) -> str:
+    return terminal(report, options.style)
+
+
+def _json(report: Report, options: Options) -> str:
+    shown = redact_report(report, options.identity) if options.redact else report
+    return json_report(shown, fail_on=options.fail_on, compact=options.compact)
+
+
+_RENDERERS: dict[Format, Callable[[Report, Options], str]] = {"terminal": _terminal, "json": _json}

@@ -1,0 +1,635 @@
+"""What must not leave the machine: persons, hosts, addresses, secrets, identities of hardware, other users' programs.
+
+Facts are redacted first and rendered then, so no format can forget something. A thing that is mentioned twice keeps
+one label (``GPU-1``, ``user2``), so that a report stays readable. Every placeholder is plain letters, digits and
+hyphens: inert in a shell, in markup and in a URL. Redacting twice changes nothing more.
+
+What stays: versions, rule names, PCI addresses, process ids, paths (under ``~`` where they lay under a home folder),
+and the public addresses that a user must type. ``Report.input`` stays as the user gave it, for scripts that match
+reports with files.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import re
+import typing
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import replace
+
+from gpudoctor.facts import Environment, Facts, GpuProcess
+from gpudoctor.findings import About, Candidate, Cause, Finding, Fix, Outcome, Report, Unknown
+
+SECRET = "hidden-secret"  # noqa: S105 - what stands in place of one
+ADDRESS = "hidden-address"
+IDENTIFIER = "hidden-id"
+HOST = "hidden-host"
+VALUE = "hidden-value"
+PROGRAM = "hidden-program"
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who and where the caller is, where it knows: names that patterns alone cannot tell from other words."""
+
+    user: str | None = None
+    host: str | None = None
+    home: str | None = None
+
+
+def redact(facts: Facts, identity: Identity = Identity()) -> tuple[Facts, int]:
+    """The facts without what must not leave the machine, and how many places were changed."""
+    cleaner = _Cleaner(_learn(facts, facts, identity))
+    return cleaner.walk(facts), cleaner.count
+
+
+def redact_report(report: Report, identity: Identity = Identity()) -> Report:
+    """The report without what must not leave the machine; commands still mean the same to a shell.
+
+    A home folder in a command becomes ``~`` where a shell expands that, else ``"$HOME"``.
+    """
+    cleaner = _Cleaner(_learn(report, report.facts, identity))
+    return replace(cleaner.walk(report), input=report.input)
+
+
+# --------------------------------------------------------------------------------- which strings are what
+
+# Strings that scripts rely on as names: never touched.
+_NAMES: dict[type, frozenset[str]] = {
+    About: frozenset({"framework"}),
+    Candidate: frozenset({"rule"}),
+    Cause: frozenset({"rule"}),
+    Finding: frozenset({"rule", "because_of"}),
+    Outcome: frozenset({"rule"}),
+}
+_COMMANDS: dict[type, frozenset[str]] = {
+    Candidate: frozenset({"settled_by"}),
+    Finding: frozenset({"settled_by"}),
+    Fix: frozenset({"commands", "verify"}),
+    Unknown: frozenset({"settled_by"}),
+}
+_VERSION_FIELDS = frozenset(
+    {"version", "cuda", "cudnn", "cudnn_built", "nccl", "driver", "found", "release", "l4t", "vbios", "libraries"}
+)
+_VERSION = re.compile(r"v?\d{1,5}(?:\.\d{1,5}){1,5}(?:[.+-]?[a-z]{1,4}\d{0,8}){0,3}")
+_PINNED = re.compile(r"[=<>~!]=\s*v?(\d+(?:\.\d+){3})(?![\w.])")
+
+
+@cache
+def _closed_fields(kind: type) -> frozenset[str]:
+    """Fields of a record whose strings come from a closed list in the type itself."""
+    hints = typing.get_type_hints(kind)
+    return frozenset(name for name, hint in hints.items() if _has(hint, Literal) and not _has(hint, str))
+
+
+def _has(hint: Any, wanted: Any) -> bool:
+    if hint is wanted or typing.get_origin(hint) is wanted:
+        return True
+    if typing.get_origin(hint) is Literal:
+        return False
+    return any(_has(argument, wanted) for argument in typing.get_args(hint))
+
+
+def _strings(value: Any, under: str = "") -> Iterator[tuple[str, str]]:
+    """Every open string of a record with the name of its field, in order."""
+    if isinstance(value, str):
+        yield under, value
+    elif isinstance(value, msgspec.Struct):
+        untouched = _closed_fields(type(value)) | _NAMES.get(type(value), frozenset())
+        for name in value.__struct_fields__:
+            if name not in untouched:
+                yield from _strings(getattr(value, name), name)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield "", key
+            yield from _strings(item)
+    elif isinstance(value, frozenset):
+        for item in sorted(value):
+            yield from _strings(item, under)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _strings(item, under)
+
+
+# ---------------------------------------------------------------------------------------------- learning
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was learned from the whole before anything is changed, so that each thing has one label."""
+
+    home: str | None = None
+    people: Mapping[str, str] = field(default_factory=dict)
+    hosts: frozenset[str] = frozenset()
+    devices: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict)
+    versions: frozenset[str] = frozenset()
+
+
+# Accounts and words that name no person and no machine, and that a report needs.
+_GENERIC = _set(
+    """
+    root user users home host admin administrator guest nobody default public shared local localhost server node
+    worker system machine ubuntu debian fedora centos rocky alma arch opc ec2-user azureuser vagrant runner vscode
+    jovyan colab kaggle content docker podman container containerd kubernetes linux windows darwin macos dev test
+    build data opt usr var tmp nvidia jetson cuda cudnn nccl gpu gpus cpu mig driver kernel module library torch
+    pytorch tensorflow keras jax numpy python python3 pip uv conda mamba miniconda miniforge anaconda poetry venv env
+    smoke train none true false error warning info and the for not from with this that hidden
+    """
+)
+
+_SEPARATOR = r"(?:/|\\{1,2})"
+_HOME = re.compile(
+    rf"(?:(?<![\w.~/\\-])(?:[A-Za-z]:|(?:/[\w.-]+){{1,3}}?))?{_SEPARATOR}(?:home|[Uu]sers){_SEPARATOR}"
+    r"(?P<name>[^/\\:*?\"'<>|$~\s,;()\[\]{}&`]+(?: [^/\\:*?\"'<>|$~\s,;()\[\]{}&`]+){0,3}(?=\\)"
+    r"|[^/\\:*?\"'<>|$~\s,;()\[\]{}&`]+)"
+    r"|(?<![\w.~/\\-])/root(?![\w.-])"
+    r"|/(?:run/)?media/(?P<medium>[^/\s:;,'\"]+)"
+)
+_SHARED_FOLDERS = frozenset({"shared", "public", "default", "all users"})
+_LABEL = re.compile(r"user\d*|host")
+_PROMPT = re.compile(
+    r"(?<![\w.@-])(?P<user>[A-Za-z_][\w.-]{0,31})@(?P<host>[A-Za-z][\w.-]{0,63})(?=:(?:~|/(?!/))|:?\s[~/]|\s\S+\][#$])"
+)
+_HOST_SAID = re.compile(
+    r"(?:\b(?:host ?name|nodename|computer name)\s*[:=]\s*|\bLinux (?=\S+ \d+\.\d+\.\d+)"
+    r"|^[A-Z][a-z]{2} +\d{1,2} [\d:]{8} (?=\S+ kernel:)|^\d{4}-\d\d-\d\dT\S+ (?=\S+ kernel:))"
+    r"(?P<host>[A-Za-z][\w.-]{0,63})",
+    re.IGNORECASE | re.MULTILINE,
+)
+_UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_DEVICE = re.compile(
+    rf"(?<![0-9A-Za-z])(?P<kind>MIG-GPU-|MIG-|GPU-|)(?P<uuid>{_UUID})(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z])(?P<short>(?:GPU|MIG)-(?=[a-f-]*\d)[0-9a-f]{4,8}(?:-[0-9a-f]{0,12}){0,4})(?![0-9A-Za-z])"
+)
+_KNOWN_PROGRAMS = re.compile(
+    r"python[\d.]*|pythonw?\.exe|Xorg|X|Xwayland|gnome-shell|kwin_\w+|plasmashell|mutter\S*|sddm\S*|gdm\S*|cosmic-\w+"
+    r"|nvidia-\S+|dcgm\S*|ollama|tritonserver|vllm|jupyter\S*|\[Not Found\]|\[Insufficient Permissions\]"
+)
+
+
+def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
+    named = [*_strings(facts.gpus), *_strings(whole)]
+    texts = [text for _, text in named]
+    homes = _homes(texts)
+    home = identity.home or next((path for path, _ in homes.most_common(1)), None)
+    people = [identity.user or "", _name_in(home or ""), *map(_name_in, homes), *_said(_PROMPT, "user", texts)]
+    hosts = [identity.host or "", *_said(_PROMPT, "host", texts), *_said(_HOST_SAID, "host", texts)]
+    return _Known(
+        home=home,
+        people=_labelled(people),
+        hosts=frozenset(part.lower() for name in hosts for part in (name, name.partition(".")[0]) if _telling(part)),
+        devices=_devices(texts),
+        programs=_programs(facts),
+        versions=_versions(named),
+    )
+
+
+def _homes(texts: Iterable[str]) -> Counter[str]:
+    """Home folders by how often they are mentioned, as they are written."""
+    found = (match for text in texts for match in _HOME.finditer(text) if not match["medium"])
+    return Counter(match[0] for match in found if _is_person(match["name"] or "root"))
+
+
+def _is_person(folder: str) -> bool:
+    return folder.lower() not in _SHARED_FOLDERS and not _LABEL.fullmatch(folder)
+
+
+def _name_in(home: str) -> str:
+    return re.split(r"[/\\]", home.rstrip("/\\"))[-1]
+
+
+def _said(pattern: re.Pattern[str], group: str, texts: Iterable[str]) -> Iterator[str]:
+    return (match[group] for text in texts for match in pattern.finditer(text))
+
+
+def _telling(name: str) -> bool:
+    return len(name) > 2 and name.lower() not in _GENERIC and not _LABEL.fullmatch(name)
+
+
+def _labelled(people: Iterable[str]) -> dict[str, str]:
+    distinct = dict.fromkeys(name.lower() for name in people if _telling(name))
+    return {name: "user" if number == 1 else f"user{number}" for number, name in enumerate(distinct, 1)}
+
+
+def _devices(texts: Iterable[str]) -> dict[str, str]:
+    """Each UUID's label, numbered by kind in order of mention; a shortened one shares that of its whole."""
+    labels: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for match in sorted((m for text in texts for m in _DEVICE.finditer(text)), key=lambda match: match["uuid"] is None):
+        kind, key = _kind_and_key(match)
+        if _label_of(key, labels) is None:
+            counts[kind] += 1
+            labels[key] = f"{kind}-{counts[kind]}"
+    return labels
+
+
+def _kind_and_key(match: re.Match[str]) -> tuple[str, str]:
+    if match["short"]:
+        kind, _, rest = match["short"].partition("-")
+        return kind, rest.lower()
+    kinds = {"MIG-GPU-": "GPU", "MIG-": "MIG", "GPU-": "GPU", "": "id"}
+    return kinds[match["kind"]], match["uuid"].lower()
+
+
+def _label_of(key: str, labels: Mapping[str, str]) -> str | None:
+    if key in labels:
+        return labels[key]
+    return next((label for whole, label in labels.items() if whole.startswith(key)), None)
+
+
+def _programs(facts: Facts) -> dict[str, str]:
+    names = dict.fromkeys(
+        process.name
+        for gpu in facts.known_gpus()
+        for process in getattr(gpu.processes, "processes", ())
+        if process.name
+    )
+    return {name: _program(name) for name in sorted(names, key=len, reverse=True) if _program(name) != name}
+
+
+def _program(name: str) -> str:
+    """The bare name of a program that everybody knows; other users' programs are theirs."""
+    base = re.split(r"[/\\]", name.split(maxsplit=1)[0] if name.strip() else name)[-1]
+    return base if _KNOWN_PROGRAMS.fullmatch(base) else PROGRAM
+
+
+def _versions(named: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Four-part versions, which look like IP addresses and are none."""
+    found: set[str] = set()
+    for under, text in named:
+        found.update(_PINNED.findall(text))
+        if under in _VERSION_FIELDS and _VERSION.fullmatch(text):
+            found.add(text)
+    return frozenset(found)
+
+
+# ---------------------------------------------------------------------------------------------- patterns
+
+_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_URL = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"<>|`]+")
+# Shapes that services give their tokens so that scanners can find them.
+# https://docs.github.com/en/code-security/secret-scanning/introduction/supported-secret-scanning-patterns
+_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"hf_[A-Za-z0-9]{8,}|api_org_[A-Za-z0-9]{8,}|gh[pousr]_[A-Za-z0-9]{8,}|github_pat_\w{8,}|glpat-[\w-]{8,}"
+    r"|sk-[\w-]{8,}|(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{8,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}"
+    r"|AIza[\w-]{20,}|ya29\.[\w-]{8,}|npm_[A-Za-z0-9]{8,}|pypi-[\w-]{16,}|nvapi-[\w-]{8,}|dckr_pat_[\w-]{8,}"
+    r"|ssh-(?:rsa|ed25519|dss) [A-Za-z0-9+/=]{16,}|eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?"
+    r")"
+)
+_BEARER = re.compile(r"(?i)\b(?P<kind>bearer|basic|digest)(?P<gap>\s+)(?P<value>[\w.~+/=-]{8,})")
+_NAMED = re.compile(
+    r"(?P<key>[A-Za-z][\w.-]{0,80})[\\\"']{0,2}\s{0,3}[:=]\s{0,3}\\?|(?<![\w-])(?P<option>--?[A-Za-z][\w-]{0,80})\s+"
+)
+_VALUE = re.compile(r"\"[^\"\n]*\"?|'[^'\n]*'?|[^\s\"',;&|)}\]]+")
+_EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]+@(?:[\w-]+\.)+(?!service\b|socket\b|mount\b)[^\W\d_]{2,}(?![\w@-])")
+_USER_AT_HOST = re.compile(r"(?<![\w.@%+-])[A-Za-z_][\w.-]{0,31}@(?:[A-Za-z][\w-]*)(?:\.[\w-]+)*(?![\w@/-]|\.\d|://)")
+_MAC = re.compile(
+    r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?P<sep>[:-])(?:[0-9A-Fa-f]{2}(?P=sep)){4,}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])"
+)
+_IPV6 = re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{3,39}(?:%\w+)?(?![\w:])")
+_IPV4 = re.compile(r"(?<![\w.])(?<![=<>~!]=)\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\w)")
+_CLOUD_HOST = re.compile(r"(?<![\w-])ip-\d{1,3}(?:-\d{1,3}){3}(?:\.[\w.-]+)?")
+_SERIAL = re.compile(
+    r"(?i)\b(?P<key>serial(?:[ _]?(?:number|no\.?))?)(?P<gap>\s*[:=]\s*|\s+)(?P<value>(?=\w*\d)\w{6,})"
+)
+_LONG = re.compile(
+    r"(?<![0-9A-Za-z])(?:0x)?[0-9a-fA-F]{32,}(?![0-9A-Za-z])"
+    r"|(?<![\w/+-])(?=[A-Za-z+]*\d)(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9+]{40,}={0,2}(?![\w/+-])"
+)
+
+_PUBLIC_HOSTS = (
+    "anaconda.com",
+    "anaconda.org",
+    "canonical.com",
+    "centos.org",
+    "conda.io",
+    "debian.org",
+    "docker.com",
+    "docker.io",
+    "fedoraproject.org",
+    "ghcr.io",
+    "github.com",
+    "github.io",
+    "githubusercontent.com",
+    "google.com",
+    "google.dev",
+    "googleapis.com",
+    "huggingface.co",
+    "kernel.org",
+    "launchpad.net",
+    "localhost",
+    "microsoft.com",
+    "nvcr.io",
+    "nvidia.com",
+    "nvidia.github.io",
+    "prefix.dev",
+    "pypi.org",
+    "python.org",
+    "pythonhosted.org",
+    "pytorch.org",
+    "quay.io",
+    "readthedocs.io",
+    "redhat.com",
+    "rpmfusion.org",
+    "tensorflow.org",
+    "ubuntu.com",
+    "aka.ms",
+)
+
+_SECRET_WORDS = _set(
+    "token tokens secret secrets password passwd passphrase credential credentials authorization apikey cookie auth "
+    "signature sig bearer userpass passcode"
+)
+_KEY_KINDS = frozenset({"api", "access", "private", "secret", "account", "signing", "encryption", "ssh", "license"})
+
+
+def secretive(name: str) -> bool:
+    """Whether a variable, option or field of that name holds a secret: ``HF_TOKEN``, ``--api-key``, ``dbPassword``."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    parts = [part.lower() for part in re.split(r"[\W_]+", spaced) if part]
+    if any(
+        part in _SECRET_WORDS or part.endswith(("password", "passwd", "secret", "token", "apikey")) for part in parts
+    ):
+        return True
+    if len(parts) > 1 and parts[-1] in ("pass", "pwd", "pw"):
+        return True
+    return any(first in _KEY_KINDS and second in ("key", "keys") for first, second in itertools.pairwise(parts))
+
+
+_ALLOWED_PREFIXES = _set(
+    "CUBLAS_ CUDA_ CUDNN_ CUPY_ GPU_DEVICE_ HIP_ HSA_ JAX_ KERAS_ NCCL_ NUMBA_CUDA_ NVIDIA_ OMP_ PYTORCH_ ROCR_ TF_ "
+    "TORCHINDUCTOR_ TORCH_ TRITON_ XLA_ ZE_"
+)
+_ALLOWED_NAMES = _set(
+    "CONDA_DEFAULT_ENV CONDA_PREFIX LD_LIBRARY_PATH LD_PRELOAD MAMBA_ROOT_PREFIX PATH PYTHONHOME PYTHONNOUSERSITE "
+    "PYTHONPATH VIRTUAL_ENV"
+)
+
+
+def _allowed(variable: str) -> bool:
+    return variable in _ALLOWED_NAMES or variable.startswith(tuple(_ALLOWED_PREFIXES))
+
+
+# ---------------------------------------------------------------------------------------------- cleaning
+
+_S = TypeVar("_S")
+
+
+class _Cleaner:
+    """Goes through a record and counts the places that it changes."""
+
+    def __init__(self, known: _Known) -> None:
+        self._known = known
+        self.count = 0
+
+    def walk(self, value: _S, clean: Callable[[str], str] | None = None) -> _S:
+        """The same value with every open string cleaned."""
+        result: Any = value
+        clean = clean or self.prose
+        if isinstance(value, str):
+            result = clean(value)
+        elif isinstance(value, msgspec.Struct):
+            result = self._record(value)
+        elif isinstance(value, dict):
+            result = _without_clashes((clean(key), self.walk(item, clean)) for key, item in value.items())
+        elif isinstance(value, frozenset):
+            result = frozenset(self.walk(item, clean) for item in value)
+        elif isinstance(value, tuple):
+            result = tuple(self.walk(item, clean) for item in value)
+        return typing.cast(_S, result)
+
+    def _record(self, record: msgspec.Struct) -> msgspec.Struct:
+        kind = type(record)
+        untouched = _closed_fields(kind) | _NAMES.get(kind, frozenset())
+        changes: dict[str, Any] = {}
+        if isinstance(record, Environment):
+            changes["variables"] = self._variables(record.variables)
+        if isinstance(record, GpuProcess) and record.name is not None:
+            changes["name"] = self._changed(record.name, _program(record.name))
+        for name in kind.__struct_fields__:
+            if name not in untouched and name not in changes:
+                changes[name] = self.walk(getattr(record, name), self._way(kind, name))
+        return replace(record, **changes)
+
+    def _way(self, kind: type, name: str) -> Callable[[str], str]:
+        if name in _COMMANDS.get(kind, frozenset()):
+            return self.command
+        return self._version if name in _VERSION_FIELDS else self.prose
+
+    def _version(self, text: str) -> str:
+        return text if _VERSION.fullmatch(text) else self.prose(text)
+
+    def _variables(self, variables: Mapping[str, str]) -> dict[str, str]:
+        return _without_clashes((self.prose(name), self._variable(name, value)) for name, value in variables.items())
+
+    def _variable(self, name: str, value: str) -> str:
+        if secretive(name):
+            return self._changed(value, SECRET)
+        return self.prose(value) if _allowed(name) else self._changed(value, VALUE)
+
+    def _changed(self, old: str, new: str) -> str:
+        self.count += old != new
+        return new
+
+    def _sub(self, pattern: re.Pattern[str], text: str, put: Callable[[re.Match[str]], str]) -> str:
+        return pattern.sub(lambda match: self._changed(match[0], put(match)), text)
+
+    # ------------------------------------------------------------------------------- one string
+
+    def command(self, command: str) -> str:
+        """A shell command, with the home folder in a form that the shell expands where it stands."""
+        home = self._known.home
+        if home:
+            command = self._changed(command, shell_home(command, home))
+        return self._rest(command, tilde=False)
+
+    def prose(self, text: str) -> str:
+        """Any other text."""
+        if self._known.home:
+            bounded = rf"(?<![\w.~/\\-]){re.escape(self._known.home)}(?![\w.-])"
+            text = self._sub(re.compile(bounded), text, lambda _: "~")
+        return self._rest(text, tilde=True)
+
+    def _rest(self, text: str, tilde: bool) -> str:
+        for name, shown in self._known.programs.items():
+            text = self._literal(name, shown, text)
+        text = self._sub(_KEY_BLOCK, text, lambda _: SECRET)
+        text = self._sub(_URL, text, lambda match: _url(match[0]))
+        text = self._secrets(text)
+        text = self._addresses(text)
+        text = self._sub(_HOME, text, lambda match: self._home(match, tilde))
+        return self._people(text)
+
+    def _literal(self, name: str, shown: str, text: str) -> str:
+        return self._sub(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), text, lambda _: shown)
+
+    def _secrets(self, text: str) -> str:
+        text = self._sub(_TOKEN, text, lambda _: SECRET)
+        text = self._sub(_BEARER, text, lambda m: m["kind"] + m["gap"] + _secret_value(m["value"]))
+        text = self._sub(_SERIAL, text, lambda m: m["key"] + m["gap"] + IDENTIFIER)
+        return self._named_secrets(text)
+
+    def _named_secrets(self, text: str) -> str:
+        """Values after names such as ``token``, wherever the name stands, also inside another name's value."""
+        position = 0
+        while named := _NAMED.search(text, position):
+            position = named.end()
+            value = _VALUE.match(text, position)
+            if value and not value[0].startswith("=") and secretive(named["key"] or named["option"]):
+                shown = self._changed(value[0], _secret_value(value[0]))
+                text = text[:position] + shown + text[value.end() :]
+                position += len(shown)
+        return text
+
+    def _addresses(self, text: str) -> str:
+        text = self._sub(_EMAIL, text, lambda _: ADDRESS)
+        text = self._sub(_USER_AT_HOST, text, lambda _: "user@host")
+        text = self._sub(_DEVICE, text, self._device)
+        text = self._sub(_MAC, text, lambda _: ADDRESS)
+        text = self._sub(_CLOUD_HOST, text, lambda _: "host")
+        text = self._sub(_IPV6, text, lambda match: ADDRESS if _is_address(match[0]) else match[0])
+        text = self._sub(_IPV4, text, self._ipv4)
+        return self._sub(_LONG, text, lambda _: IDENTIFIER)
+
+    def _device(self, match: re.Match[str]) -> str:
+        _, key = _kind_and_key(match)
+        label = _label_of(key, self._known.devices) or IDENTIFIER
+        return f"MIG-{label}" if match["kind"] == "MIG-GPU-" else label
+
+    def _ipv4(self, match: re.Match[str]) -> str:
+        kept = match[0] in self._known.versions or not _is_address(match[0])
+        return match[0] if kept else ADDRESS
+
+    def _home(self, match: re.Match[str], tilde: bool) -> str:
+        if match[0] == self._known.home and tilde:
+            return "~"
+        name = match["name"] or match["medium"]
+        if name is None or not _is_person(name):
+            return match[0]
+        return match[0][: -len(name)] + self._known.people.get(name.lower(), "user")
+
+    def _people(self, text: str) -> str:
+        labels = {**dict.fromkeys(self._known.hosts, "host"), **self._known.people}
+        if not labels:
+            return text
+        names = "|".join(re.escape(name) for name in sorted(labels, key=len, reverse=True))
+        pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{names})(?![A-Za-z0-9])", re.IGNORECASE)
+        return self._sub(pattern, text, lambda match: labels.get(match[0].lower(), "user"))
+
+
+def _without_clashes(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Items as a dictionary; keys that have become equal are numbered."""
+    made: dict[str, Any] = {}
+    for key, value in items:
+        number, free = 1, key
+        while free in made:
+            number += 1
+            free = f"{key}-{number}"
+        made[free] = value
+    return made
+
+
+def _url(url: str) -> str:
+    """The URL without credentials; nothing but the scheme where the host is not a public one."""
+    tail = re.search(r"[.,;:)\]}]*$", url)
+    end = tail[0] if tail else ""
+    body = url[: len(url) - len(end)]
+    scheme, _, rest = body.partition("://")
+    if scheme == "file" or scheme.startswith("hidden-") or not rest:
+        return url
+    try:
+        host = urlsplit(body).hostname or ""
+    except ValueError:
+        host = ""
+    if not _public(host):
+        return f"{scheme}://{HOST}{end}"
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}{end}"
+
+
+def _public(host: str) -> bool:
+    return host in ("127.0.0.1", "::1") or any(host == known or host.endswith("." + known) for known in _PUBLIC_HOSTS)
+
+
+def _secret_value(value: str) -> str:
+    quote = value[0] if value[:1] in ("'", '"') else ""
+    return f"{quote}{SECRET}{quote}"
+
+
+def _is_address(text: str) -> bool:
+    """True for an IP address that says something of a network: not loopback, not unspecified."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return not (address.is_loopback or address.is_unspecified)
+
+
+# ------------------------------------------------------------------------------------ home in a command
+
+
+def shell_home(command: str, home: str) -> str:
+    r"""The command with the home folder as a POSIX shell expands it: ``~`` at the start of a bare word, else $HOME.
+
+    A folder inside single quotes leaves them (``'/home/me/my env'`` → ``"$HOME"'/my env'``). A Windows folder becomes
+    PowerShell's ``$HOME``.
+    """
+    if "\\" in home:
+        return re.sub(rf"{re.escape(home)}(?![\w.-])", lambda _: "$HOME", command)
+    pieces: list[str] = []
+    quote, position = "", 0
+    while position < len(command):
+        if _home_at(command, home, position):
+            position += len(home)
+            _put_home(pieces, quote, command[position : position + 1])
+            continue
+        character = command[position]
+        length = 2 if character == "\\" and quote != "'" else 1
+        quote = _next_quote(quote, character)
+        pieces.append(command[position : position + length])
+        position += length
+    return "".join(pieces)
+
+
+def _home_at(command: str, home: str, position: int) -> bool:
+    if not command.startswith(home, position):
+        return False
+    before, after = command[:position], command[position + len(home) :]
+    opens = not re.search(r"[\w.~/-]$", before) or re.search(r"(?:^|\s)-[A-Za-z]$", before)
+    return bool(opens) and not re.match(r"[\w.-]", after)
+
+
+def _next_quote(quote: str, character: str) -> str:
+    if character not in ("'", '"'):
+        return quote
+    if not quote:
+        return character
+    return "" if quote == character else quote
+
+
+def _put_home(pieces: list[str], quote: str, following: str) -> None:
+    last = pieces[-1] if pieces else ""
+    if quote == '"':
+        pieces.append("$HOME")
+    elif quote == "'" and last == "'":
+        pieces[-1] = '"$HOME"\''
+    elif quote == "'":
+        pieces.append("'\"$HOME\"'")
+    elif (not last or last in " \t;|&(") and (not following or following in "/ \t;|&)"):
+        pieces.append("~")
+    else:
+        pieces.append('"$HOME"')
