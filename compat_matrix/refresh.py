@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 from packaging.version import Version
 
 FOLDER = Path(__file__).resolve().parent
-sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
+sys.path.append(str(FOLDER.parent))  # run as a script, only this folder is on the path
 
-import upstream  # noqa: E402
-from wheels import Index, PipIndex, Recorder  # noqa: E402
+from compat_matrix import upstream  # noqa: E402
+from compat_matrix.wheels import Index, PipIndex, Recorder  # noqa: E402
 
 Row = dict[str, Any]
 _FALSE_BY_DEFAULT = frozenset({"pypi_default", "yanked", "and_cuda_exact"})

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from wheels import (
+
+from compat_matrix.wheels import (
     Index,
     Wheel,
     architecture_flags,

@@ -185,9 +185,12 @@ def test_the_newest_torch_that_runs(
 
 def test_a_variant_of_one_release(matrix: Matrix) -> None:
     """With a release given, only its variants are candidates."""
-    ask = {"platform": "linux_x86_64", "capability": cc("8.6"), "release": "2.6.0"}
-    assert listed(matrix.newest_torch(**ask, driver_cuda=CudaVersion(11, 4))).variant == "cu118"
-    unlisted(matrix.newest_torch(**ask, driver_cuda=CudaVersion(10, 2)))
+
+    def best(driver: CudaVersion) -> TorchBuild | Unlisted:
+        return matrix.newest_torch(platform="linux_x86_64", capability=cc("8.6"), release="2.6.0", driver_cuda=driver)
+
+    assert listed(best(CudaVersion(11, 4))).variant == "cu118"
+    unlisted(best(CudaVersion(10, 2)))
 
 
 def test_nothing_fits_is_an_answer(matrix: Matrix) -> None:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from compat_matrix import refresh, upstream
+from compat_matrix.wheels import RecordedIndex, Wheel, by_release, dotted, pins, representative
 from gpudoctor.matrix import Matrix, TorchRelease, data_folder
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "compat_matrix"))
-
-import refresh
-import upstream
-from wheels import RecordedIndex, Wheel, by_release, dotted, pins, representative
 
 Row = dict[str, Any]
 
@@ -148,10 +143,10 @@ def test_markers_decide_which_pins_hold() -> None:
 def test_wheel_file_names_are_read() -> None:
     """Platform, Python, glibc and build number are in the name."""
     wheel = Wheel("torch-2.10.0-3-cp313-cp313t-manylinux_2_28_x86_64.whl")
-    assert (wheel.platforms, wheel.pythons) == ({"linux_x86_64"}, {"3.13t"})
+    assert (wheel.platforms, wheel.pythons) == (frozenset({"linux_x86_64"}), frozenset({"3.13t"}))
     assert (wheel.min_glibc, wheel.build_number) == ("2.28", 3)
     old = Wheel("tensorflow-1.12.0-cp27-cp27mu-manylinux1_x86_64.whl")
-    assert (old.pythons, old.min_glibc) == ({"2.7"}, "2.5")
+    assert (old.pythons, old.min_glibc) == (frozenset({"2.7"}), "2.5")
 
 
 def test_the_wheel_read_last_time_stays_the_choice_until_it_is_rebuilt() -> None:
