@@ -213,17 +213,20 @@ _EXTENSIONS = [sysconfig.get_config_var("EXT_SUFFIX")]
 
 
 def folders():
-    """The folders of sys.path in order, each real folder once; the standard library's own are left out."""
+    """The folders of sys.path in order, each real folder once; the standard library's own are left out.
+
+    The working directory counts as such only where no other entry names the same folder.
+    """
     library = _standard_library()
+    entries = [entry for entry in FULL_PATH if isinstance(entry, str) and not _is_standard(entry, library)]
+    named = {_real(entry): entry for entry in reversed(entries) if entry}
     seen = set()
     found = []
-    for entry in FULL_PATH:
-        if not isinstance(entry, str) or _is_standard(entry, library):
-            continue
+    for entry in entries:
         real = _real(entry)
         if real and real not in seen and os.path.isdir(real):
             seen.add(real)
-            found.append(Folder(entry))
+            found.append(Folder(named.get(real, entry)))
     return found
 
 
@@ -546,13 +549,24 @@ def shadows(all_folders, rows):
         if any(taker.path == source or taker.path.startswith(source + os.sep) for source in sources):
             continue  # an editable installation lives there
         is_file = taker.provides(module) == "module"
+        if not is_file and _is_genuine(taker, module) and _providers(all_folders, module) == [taker]:
+            continue  # a build used where it was compiled, hiding nothing
         found.append(taker.at(taker.file_of(module) if is_file else module))
     return found
 
 
+def _is_genuine(folder, module):
+    sign = _SIGNS.get(module)
+    return folder.entry != "" and sign is not None and os.path.isfile(folder.at(*sign.split("/")))
+
+
+def _providers(all_folders, module):
+    return [folder for folder in all_folders if folder.provides(module) in ("package", "module")]
+
+
 def _taker(all_folders, module):
     """The folder from which ``import module`` would come. A folder without __init__ yields to any package behind."""
-    real = [folder for folder in all_folders if folder.provides(module) in ("package", "module")]
+    real = _providers(all_folders, module)
     loose = [folder for folder in all_folders if folder.provides(module) == "namespace"]
     return (real + loose + [None])[0]
 

@@ -220,8 +220,11 @@ def _unreadable(name: FrameworkName, detail: str) -> Framework:
 
 
 def _text(answer: Answer, module: str) -> Text | None:
-    """The folder that imports: the first real package on sys.path."""
-    return next((text for text in (answer.texts or {}).get(module, ()) if text.kind == "package"), None)
+    """The framework's folder that comes first on sys.path; one that says nothing and has no metadata is a shadow."""
+    homes = {copy.location for copy in answer.packages or ()}
+    homes |= {orphan.location for orphan in answer.orphans or () if orphan.module == module}
+    texts = (text for text in (answer.texts or {}).get(module, ()) if text.kind == "package")
+    return next((text for text in texts if text.error or text.says or text.location in homes), None)
 
 
 def _owner(copies: list[Copy], text: Text | None, version: str | None) -> Copy | None:
