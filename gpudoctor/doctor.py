@@ -10,21 +10,27 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from gpudoctor import __version__
 from gpudoctor.children import Limits
-from gpudoctor.facts import Facts, Missing, Request
+from gpudoctor.facts import Facts, Frameworks, Imported, Missing, Request
 from gpudoctor.findings import Report
+from gpudoctor.views import wanted
 from gpudoctor.world import World
+
+if TYPE_CHECKING:
+    from gpudoctor.smoke import Known
+    from gpudoctor.smoke_facts import Sight
 
 Watch = Callable[[str, str], None]
 """Told of progress: what is looked at (``driver``, ``torch``), and how far it is (``import``, ``train``, ``done``)."""
 
 _BASE_SECONDS = 600.0
 _SECONDS_PER_GPU = 60.0
+_WITNESS_SECONDS = 20.0
 _LOOK_SHARE = 0.4  # of the whole time; what remains is for the frameworks
 
 _T = TypeVar("_T")
@@ -107,6 +113,63 @@ def _look(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) 
 
 
 _TARGET_FIELDS = ("interpreter", "packages", "pins", "shadows", "other_environments", "frameworks")
+
+
+# --------------------------------------------------------------------------------------------- training
+
+
+def _train(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) -> Iterator[Facts]:
+    """Import every framework that is due in a child of the environment, and let each train in its turn."""
+    from gpudoctor import smoke
+
+    names = tuple(framework.name for framework in facts.installed_frameworks() if wanted(framework.name, plan.request))
+    if not names:
+        return
+    jobs_plan = smoke.Plan(
+        executable=plan.executable,
+        frameworks=names,
+        environ=world.environ,
+        limits=Limits(limits.deadline, smoke.IDLE_SECONDS),
+        decide=lambda _name, imported: _place(imported, plan.request),
+        witness=lambda pids, gpu: _witness(world, pids, gpu, limits),
+        gpus=facts.known_gpus(),
+    )
+    with smoke.Jobs(jobs_plan, lambda event: watch(event.framework, event.stage)) as jobs:
+        try:
+            jobs.run()
+        except BaseException:
+            # Interrupted: what is known so far goes out before the interrupt does.
+            yield _with_jobs(facts, jobs.known())
+            raise
+        yield _with_jobs(facts, jobs.known())
+
+
+def _place(imported: Imported, request: Request) -> Literal["gpu", "cpu", "skip"]:
+    """A GPU that the framework offers is used; else the CPU where that is allowed."""
+    if imported.available or imported.devices:
+        return "gpu"
+    return "cpu" if request.allow_cpu else "skip"
+
+
+def _witness(world: World, pids: tuple[int, ...], gpu: int, limits: Limits) -> Sight | Missing:
+    from gpudoctor.probes.nvml import witness
+
+    left = limits.deadline - time.monotonic()
+    return witness(world, pids, gpu, Limits.within(min(left, _WITNESS_SECONDS)))
+
+
+def _with_jobs(facts: Facts, known: Known) -> Facts:
+    assert isinstance(facts.frameworks, Frameworks)  # noqa: S101 - they named the jobs
+    frameworks = tuple(
+        msgspec.structs.replace(one, imported=known.imported.get(one.name, one.imported))
+        for one in facts.frameworks.frameworks
+    )
+    return msgspec.structs.replace(
+        facts,
+        frameworks=msgspec.structs.replace(facts.frameworks, frameworks=frameworks),
+        smokes=known.smokes,
+        messages=(*facts.messages, *known.messages),
+    )
 
 
 class _Background(Generic[_T]):

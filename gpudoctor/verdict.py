@@ -10,7 +10,6 @@ from gpudoctor.facts import (
     Facts,
     Framework,
     Frameworks,
-    Gpu,
     GpuCapability,
     Gpus,
     Missing,
@@ -19,7 +18,7 @@ from gpudoctor.facts import (
 )
 from gpudoctor.findings import Candidate, Cause, Confidence, Finding, Severity, Status, Unknown
 from gpudoctor.rules._words import name_of
-from gpudoctor.views import Presence, presence
+from gpudoctor.views import presence, wanted
 
 _XID = "sudo dmesg | grep -i xid"
 
@@ -125,8 +124,9 @@ def _has_result(smoke: Smoke) -> bool:
 
 
 def smoke_is_due(framework: Framework, facts: Facts) -> bool:
-    """A job is due for every installed framework where there is a usable GPU, or where the CPU is allowed."""
-    return framework.installed and (usable_gpus(facts) > 0 or facts.request.allow_cpu)
+    """A job is due for every framework asked for where there is a usable GPU, or where the CPU is allowed."""
+    asked = framework.installed and wanted(framework.name, facts.request)
+    return asked and (usable_gpus(facts) > 0 or facts.request.allow_cpu)
 
 
 def usable_gpus(facts: Facts) -> int:
@@ -134,14 +134,3 @@ def usable_gpus(facts: Facts) -> int:
     if isinstance(facts.cuda, CudaDriver) and facts.cuda.code == 0:
         return facts.cuda.count or 0
     return 0
-
-
-def gpu_expected(facts: Facts) -> bool:
-    """Whether a GPU is known to be in the machine."""
-    seen = presence(facts)
-    return isinstance(seen, Presence) and seen.present
-
-
-def healthy_gpus(facts: Facts) -> tuple[Gpu, ...]:
-    """The GPUs that NVML could talk to."""
-    return tuple(gpu for gpu in facts.known_gpus() if gpu.error is None)

@@ -13,6 +13,7 @@ from gpudoctor.facts import (
     CudaDriver,
     Fact,
     Facts,
+    FrameworkName,
     GpuCapability,
     Gpus,
     Jetson,
@@ -20,6 +21,7 @@ from gpudoctor.facts import (
     Missing,
     Nvml,
     PciDevices,
+    Request,
     System,
     Wsl,
 )
@@ -130,6 +132,11 @@ def capabilities_of(gpus: Gpus | None) -> tuple[str, ...]:
     known = (gpu.capability for gpu in (gpus.gpus if gpus else ()))
     values = {found.value for found in known if isinstance(found, GpuCapability)}
     return tuple(sorted(values, key=Capability.parse))
+
+
+def wanted(framework: FrameworkName, request: Request) -> bool:
+    """Whether a framework is to be imported and trained: those that were asked for, or all where none was."""
+    return not request.required or framework in request.required
 
 
 VIEWS: dict[type, Callable[[Facts], Any]] = {

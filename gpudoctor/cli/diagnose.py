@@ -8,20 +8,42 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import typer
 
 from gpudoctor.cli.console import emit, say, style, writable
-from gpudoctor.facts import Facts, FrameworkName, Request
+from gpudoctor.facts import Facts, Request
 from gpudoctor.findings import Report
 from gpudoctor.world import World
 
-Format = Literal["terminal", "json"]
-FailOn = Literal["error", "warning", "never"]
+
+class Format(str, Enum):
+    """How a report is printed."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+
+
+class FailOn(str, Enum):
+    """From which severity of a finding the exit code is 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NEVER = "never"
+
+
+class Framework(str, Enum):
+    """A framework by the name of its package."""
+
+    TORCH = "torch"
+    TENSORFLOW = "tensorflow"
+    JAX = "jax"
+
 
 SMALLEST_TIME_LIMIT = 1.0
 
@@ -38,14 +60,16 @@ def diagnose(
         str | None, typer.Option("--python", metavar="EXE", help="The interpreter, or environment folder, to look at.")
     ] = None,
     framework: Annotated[
-        list[FrameworkName] | None, typer.Option("--framework", help="A framework that must work here. Repeatable.")
+        list[Framework] | None, typer.Option("--framework", help="A framework that must work here. Repeatable.")
     ] = None,
     allow_cpu: Annotated[bool, typer.Option("--allow-cpu", help="A GPU is not required.")] = False,
-    format: Annotated[Format, typer.Option("--format", help="How to print the report.")] = "terminal",  # noqa: A002
+    format: Annotated[Format, typer.Option("--format", help="How to print the report.")] = Format.TERMINAL,  # noqa: A002
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there, not to stdout.")
     ] = None,
-    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="From which severity the exit code is 1.")] = "error",
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="From which severity the exit code is 1.")
+    ] = FailOn.ERROR,
     time_limit: Annotated[
         float | None, typer.Option("--time-limit", metavar="SECONDS", help="End by then, with what is known.")
     ] = None,
@@ -64,7 +88,10 @@ def diagnose(
     writable(output, "--output")
     writable(save_facts, "--save-facts")
     request = Request(
-        source="command line", required=tuple(dict.fromkeys(framework or ())), allow_cpu=allow_cpu, quick=quick
+        source="command line",
+        required=tuple(dict.fromkeys(one.value for one in framework or ())),
+        allow_cpu=allow_cpu,
+        quick=quick,
     )
     started = time.monotonic()
     if from_facts is not None:
@@ -166,7 +193,7 @@ def _publish(
     look = style(sys.stdout, os.environ, verbose=verbose)
     if output is not None:
         look = msgspec.structs.replace(look, colour=False) if isinstance(look, msgspec.Struct) else look
-    text = render(report, format, options=Options(style=look, fail_on=fail_on, redact=redact))
+    text = render(report, format.value, options=Options(style=look, fail_on=fail_on.value, redact=redact))
     if output is None:
         emit(text)
         return
@@ -179,4 +206,4 @@ def _publish(
 def _exit_code(report: Report, fail_on: FailOn) -> int:
     from gpudoctor.wire import exit_code
 
-    return exit_code(report.status, fail_on)
+    return exit_code(report.status, fail_on.value)

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from gpudoctor.cli.console import emit
+from gpudoctor.cli.diagnose import Format
 from gpudoctor.engine import Rule
 from gpudoctor.rules import all_rules
-
-Format = Literal["terminal", "json"]
 
 
 def explain(
     rule: Annotated[str, typer.Argument(help="The rule's name, such as driver-too-old-for-cuda.")],
-    format: Annotated[Format, typer.Option("--format", help="How to print it.")] = "terminal",  # noqa: A002
+    format: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TERMINAL,  # noqa: A002
 ) -> None:
     """Print what a rule means, why it happens, how to fix it, and how it is detected."""
     found = next((one for one in all_rules() if one.name == rule), None)
     if found is None:
         raise typer.BadParameter(f"no rule is named {rule!r}.{_near(rule)}", param_hint="RULE")
-    emit(json.dumps(_as_json(found), indent=1) if format == "json" else page(found))
+    emit(json.dumps(_as_json(found), indent=1) if format is Format.JSON else page(found))
 
 
 def _near(name: str) -> str:
@@ -37,11 +36,11 @@ def page(rule: Rule) -> str:
 
 
 def rules(
-    format: Annotated[Format, typer.Option("--format", help="How to print them.")] = "terminal",  # noqa: A002
+    format: Annotated[Format, typer.Option("--format", help="How to print them.")] = Format.TERMINAL,  # noqa: A002
 ) -> None:
     """List every rule with its severity."""
     listed = all_rules()
-    if format == "json":
+    if format is Format.JSON:
         emit(json.dumps([_as_json(rule) for rule in listed], indent=1))
         return
     width = max(len(rule.name) for rule in listed)
