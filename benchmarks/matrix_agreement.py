@@ -3,7 +3,7 @@
     python benchmarks/matrix_agreement.py
 
 Reads torch/version.py, build_info.py and METADATA of every wheel that the matrix names, by range requests, from
-the index that pip is configured for (about six minutes). Exit code 1 if anything disagrees.
+the index that pip is configured for (about seven minutes). Exit code 1 if anything disagrees.
 """
 
 from __future__ import annotations
