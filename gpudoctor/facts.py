@@ -140,6 +140,25 @@ class Container(Fact, frozen=True, kw_only=True):
     image: str | None = None
 
 
+class ContainerStart(Fact, frozen=True, kw_only=True):
+    """How a container was started, as a pasted command, compose file or pod shows it. Not known on a machine.
+
+    ``gpus`` is what was asked for (``all``, ``2``, ``device=0``), None when the command asks for none; ``runtime``
+    that of ``--runtime``. ``shm`` is ``--shm-size`` as written, or ``host`` for ``--ipc=host``. ``text`` is the command.
+    """
+
+    engine: str
+    text: str = ""
+    image: str | None = None
+    gpus: str | None = None
+    runtime: str | None = None
+    devices: tuple[str, ...] = ()
+    capabilities: str | None = None
+    shm: str | None = None
+    privileged: bool = False
+    variables: dict[str, str] = {}
+
+
 class Jetson(Fact, frozen=True, kw_only=True):
     """NVIDIA Tegra board: L4T release (``36.4.0``) and model; both None elsewhere."""
 
@@ -789,6 +808,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
     virtual_machine: Maybe[VirtualMachine] = NOT_ASKED
     wsl: Maybe[Wsl] = NOT_ASKED
     container: Maybe[Container] = NOT_ASKED
+    container_start: Maybe[ContainerStart] = NOT_ASKED
     jetson: Maybe[Jetson] = NOT_ASKED
     hosted: Maybe[HostedNotebook] = NOT_ASKED
     scheduler: Maybe[Scheduler] = NOT_ASKED
