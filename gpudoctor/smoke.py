@@ -24,7 +24,13 @@ from gpudoctor.facts import FrameworkName, Gpu, Imported, Maybe, Message, Missin
 from gpudoctor.smoke_facts import Device, Sight, Told, Warned, gpu_index, imported_fact, messages, smoke_fact
 
 STEPS = 200
-IDLE_SECONDS = 60.0
+IDLE_SECONDS = 60.0  # without a message or processor time; a driver that wakes many GPUs takes some
+
+
+def patience(seconds: float) -> Limits:
+    """Limits for a plan that may take so many seconds: where they are few, a hang is told sooner."""
+    return Limits.within(seconds, min(IDLE_SECONDS, 0.4 * seconds))
+
 
 Decide = Callable[[FrameworkName, Imported], Device]
 Witness = Callable[[tuple[int, ...], int], Sight | Missing]
@@ -45,9 +51,9 @@ class Plan:
     """What is to be run.
 
     ``executable`` is the interpreter under test, ``environ`` the user's environment. ``decide`` says, once a
-    framework is imported, where its job is due: on the GPU, on the CPU, or nowhere (``skip``). ``witness`` looks at
-    one GPU (NVML's index) from outside for these processes, before the job and while it holds memory. ``gpus`` are
-    NVML's. ``train`` False: imports only.
+    framework was imported or failed to be, where its job is due: on the GPU, on the CPU, or nowhere (``skip``).
+    ``witness`` looks at one GPU (NVML's index) from outside for these processes, before the job and while it holds
+    memory. ``gpus`` are NVML's. ``train`` False: imports only.
     """
 
     executable: str

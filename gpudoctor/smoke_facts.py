@@ -255,7 +255,6 @@ def smoke_fact(told: Told, ending: Ending | None) -> Smoke:
     proofs = (*told.proofs, *_witness_proofs(told, ending))
     result, stage, ended, error = _verdict(told, ending, proofs)
     finite = tuple(loss for loss in told.losses if math.isfinite(loss))
-    stuck = ending is not None and (ending.stuck or ending.how == "hung")
     return Smoke(
         source=f"training job in {told.name}",
         framework=told.name,
@@ -265,7 +264,7 @@ def smoke_fact(told: Told, ending: Ending | None) -> Smoke:
         result=result,
         error=error,
         ended=ended,
-        pid=ending.pid if ending and stuck else None,
+        pid=ending.pid if ending and ending.stuck else None,
         wait_channel=ending.wait_channel if ending else None,
         loss=finite,
         accuracy=told.scores.get("accuracy"),
@@ -425,9 +424,11 @@ _NOISE = re.compile(
 
 def meaningful(line: str) -> str | None:
     """A line of standard error without its time stamp; None for stack traces and for news that are not of GPUs."""
-    if not line.strip() or line[0].isspace() or line.startswith((STAGE_MARK, "^", "~")):
-        return None
     text = line.strip()
+    if text.startswith("what():"):  # the text of a C++ exception that nobody caught
+        return text[len("what():") :].strip() or None
+    if not text or line[0].isspace() or line.startswith(STAGE_MARK):
+        return None
     for stamp, rest in _STAMPS:
         text = stamp.sub(rest, text)
     if _NOISE.match(text):
@@ -442,8 +443,8 @@ def _last_words(ending: Ending | None) -> str:
     if ending is None:
         return "interrupted"
     if ending.how == "hung":
-        channel = f", asleep in {ending.wait_channel}" if ending.wait_channel else ""
-        return f"no sign of work{channel}"
+        asleep = f"; process {ending.pid} survives in {ending.wait_channel or 'the kernel'}" if ending.stuck else ""
+        return f"no sign of work{asleep}"
     stages = [line[len(STAGE_MARK) :].strip() for line in ending.tail if line.startswith(STAGE_MARK)]
     printed = [text for stage, text in _printed(ending) if not stages or stage == stages[-1]]
     return f"{ending.words}: {printed[-1][:_TEXT_LIMIT]}" if printed else ending.words

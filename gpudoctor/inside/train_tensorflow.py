@@ -61,8 +61,8 @@ class Framework:
             gpus = self._gpus()
             if not gpus:
                 raise RuntimeError("TensorFlow lists no GPU")
-            for gpu in gpus:
-                tf.config.experimental.set_memory_growth(gpu, True)
+            # TensorFlow would make a context on every GPU. Memory growth is set by TF_FORCE_GPU_ALLOW_GROWTH.
+            attempt([], "", lambda: tf.config.set_visible_devices(gpus[0], "GPU"))
         if hasattr(tf.config.experimental, "enable_tensor_float_32_execution"):
             tf.config.experimental.enable_tensor_float_32_execution(False)
         with self._on(self.device):

@@ -1,0 +1,30 @@
+"""TensorFlow's child as it speaks: the protocol of a whole job, with the real TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.inside.test_train_torch import STAGES, converse, told, version_text
+
+pytestmark = pytest.mark.framework
+
+
+def test_a_job_tells_every_stage_and_says_what_its_build_info_says(tensorflow_python: Path) -> None:
+    messages = converse(tensorflow_python, "tensorflow", {"device": "cpu", "steps": 40})
+    text = version_text(tensorflow_python, "tensorflow/python/platform/build_info.py")
+    (said,) = told(messages, "imported")
+    assert told(messages, "stage") == STAGES
+    assert ("'is_cuda_build', False" in text) == (said["cuda"] is None) == (said["targets"] == [])
+    (listed,) = told(messages, "listed")
+    assert (listed["available"], listed["devices"], listed["pci"]) == (False, [], None)
+    assert told(messages, "step") == [*range(0, 40, 2), 39]
+    assert told(messages, "device") == ["cpu"]
+    assert told(messages, "failed") == []
+
+
+def test_a_gpu_job_without_a_gpu_says_so_at_init(tensorflow_python: Path) -> None:
+    messages = converse(tensorflow_python, "tensorflow", {"device": "gpu", "steps": 40})
+    assert told(messages, "stage") == ["start", "import", "init", "init"]
+    assert told(messages, "failed") == ["RuntimeError: TensorFlow lists no GPU"]
