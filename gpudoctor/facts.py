@@ -144,7 +144,7 @@ class ContainerStart(Fact, frozen=True, kw_only=True):
     """How a container was started, as a pasted command, compose file or pod shows it. Not known on a machine.
 
     ``gpus`` is what was asked for (``all``, ``2``, ``device=0``), None when the command asks for none; ``runtime``
-    that of ``--runtime``. ``shm`` is ``--shm-size`` as written, or ``host`` for ``--ipc=host``. ``text`` is the command.
+    that of ``--runtime``. ``shm`` is ``--shm-size`` as written, or ``host`` for ``--ipc=host``.
     """
 
     engine: str
@@ -602,11 +602,13 @@ class Packages(Fact, frozen=True, kw_only=True):
     """All copies of the packages that concern GPU computing, first on sys.path first; ``total`` counts all.
 
     ``conda`` are the conda packages of the same environment; conda's Python packages are in both.
+    ``complete`` False: a text showed only some of them, so that a name not listed may be installed all the same.
     """
 
     packages: tuple[Package, ...]
     total: int | None = None
     conda: tuple[CondaPackage, ...] = ()
+    complete: bool = True
 
     def copies(self, name: str) -> tuple[Package, ...]:
         """All copies of a distribution by normalised name, the one that imports first."""
