@@ -39,7 +39,7 @@ from gpudoctor.facts import (
     encode,
 )
 from gpudoctor.probes import nvml_child
-from gpudoctor.probes.nvml import NvmlAnswer, Witness, nvml, witness
+from gpudoctor.probes.nvml import NvmlAnswer, Witness, _Blame, _Survey, nvml, witness
 from gpudoctor.world import World
 from tests.lab.drivers.fake import (
     ABORT,
@@ -180,7 +180,7 @@ NO_COUNTS = {"corrected": None, "uncorrected": None, "uncorrected_lifetime": Non
         ({"compute_mode": 2}, "modes", {"compute": "prohibited"}),
         ({"compute_mode": 3}, "modes", {"compute": "exclusive-process"}),
         ({"persistence": None, "mig_mode": None}, "modes", {"persistence": None, "mig": None, "mig_pending": None}),
-        ({"mig_mode": (False, True)}, "modes", {"mig_pending": True}),
+        ({"mig_mode": (False, True), "mig_slices": (MigSlice("MIG-later"),)}, "modes", {"mig_pending": True}),
         ({"display_active": True}, "modes", {"display": True}),
         ({"virtualization": 1}, "modes", {"virtualization": "passthrough"}),
         (
@@ -192,9 +192,9 @@ NO_COUNTS = {"corrected": None, "uncorrected": None, "uncorrected_lifetime": Non
         ({"ecc": (False, True), "ecc_errors": None}, "ecc", {"enabled": False, **NO_COUNTS}),
         ({"ecc_errors": (5, 7, 2, 3)}, "ecc", {"corrected": 5, "uncorrected": 2, "uncorrected_lifetime": 3}),
         (
-            {"remapped": (1, 2, True, True)},
+            {"remapped": (1, 2, True, False)},
             "ecc",
-            {"remapped_corrected": 1, "remapped_uncorrected": 2, "remap_pending": True, "remap_failure": True},
+            {"remapped_corrected": 1, "remapped_uncorrected": 2, "remap_pending": True, "remap_failure": False},
         ),
         ({"retired": (3, 2), "retired_pending": True}, "ecc", {"retired_pages": 5, "retired_pending": True}),
         ({"throttle": 0}, "clocks", {"throttle": ()}),
@@ -439,6 +439,12 @@ def test_a_gpu_whose_call_spins_leaves_time_for_the_others(tmp_path: Path) -> No
     answer = ask(tmp_path, with_faults(2, 0, nvmlDeviceGetCudaComputeCapability=SPIN), seconds=6)
     capability = Missing("timed-out", "no answer in time", "nvmlDeviceGetCudaComputeCapability, GPU 0")
     assert listed(answer) == (changed(good(0), capability=capability), good(1))
+
+
+def test_after_a_failure_the_other_gpus_come_first() -> None:
+    survey = _Survey(work=[(0, "modes"), (0, "ecc"), (1, "modes"), (1, "ecc")])
+    assert survey.go_on(_Blame((0, "modes"), Missing("timed-out")))
+    assert survey.work == [(1, "modes"), (1, "ecc"), (0, "ecc")]
 
 
 # ------------------------------------------------------------------------------------------ faults of the whole
