@@ -49,6 +49,13 @@ class Identity:
     home: str | None = None
 
 
+def identify(environ: Mapping[str, str], host: str) -> Identity:
+    """The caller's names as its environment variables tell them, on every system, and its host's name."""
+    user = next((environ[name] for name in ("USER", "LOGNAME", "USERNAME") if environ.get(name)), None)
+    home = next((environ[name] for name in ("HOME", "USERPROFILE") if environ.get(name)), None)
+    return Identity(user=user, host=host or None, home=home.rstrip("/\\") or None if home else None)
+
+
 def redact(facts: Facts, identity: Identity = Identity()) -> tuple[Facts, int]:
     """The facts without what must not leave the machine, and how many places were changed."""
     cleaner = _Cleaner(_learn(facts, facts, identity))

@@ -6,6 +6,8 @@ Fields are only ever added within ``gpudoctor.report/1``. ``docs/report.schema.j
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Any, Literal
 
 import msgspec
@@ -307,3 +309,12 @@ def _one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
     return f"{kind}: {lines[-1]}" if lines else kind
+
+
+def schema_text() -> str:
+    """The schema as it is published in ``docs/report.schema.json``."""
+    return json.dumps(schema(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from gpudoctor.findings import Report
@@ -22,10 +22,10 @@ class Options:
     ``identity`` are the names to hide that no pattern knows; ``compact`` puts a JSON report on one line.
     """
 
-    style: Style = Style()
+    style: Style = field(default_factory=Style)
     fail_on: FailOn = "error"
     redact: bool = True
-    identity: Identity = Identity()
+    identity: Identity = field(default_factory=Identity)
     compact: bool = False
 
 

@@ -101,9 +101,9 @@ def headline(report: Report) -> Headline:
         return _broken(report)
     if report.candidates and report.cause is None:
         return Headline(Mark.WARNING, f"{_sound(report)} {_candidates_sentence(report)}")
-    warnings = sum(finding.severity is Severity.WARNING for finding in report.findings)
     if report.status == "warnings":
-        return Headline(Mark.WARNING, f"{_sound(report)} {text.plural(warnings, 'warning')}.")
+        rules = {finding.rule for finding in report.findings if finding.severity is Severity.WARNING}
+        return Headline(Mark.WARNING, f"{_sound(report)} {text.plural(len(rules), 'warning')}.")
     return Headline(Mark.OK, _sound(report))
 
 
@@ -196,7 +196,20 @@ def judged_sentence(report: Report) -> str:
     if not passed and not errors:
         return "Nothing could be judged."
     found = "no fault found" if not errors else f"{text.plural(len(errors), 'finding')} below"
-    return f"What was seen was judged: {text.plural(passed, 'rule')} passed, {found}."
+    return f"{_answering(report.facts)}What was seen was judged: {text.plural(passed, 'rule')} passed, {found}."
+
+
+def _answering(facts: Facts) -> str:
+    sound = [gpu.index for gpu in facts.known_gpus() if gpu.error is None and not _unread(gpu)]
+    if not sound or len(sound) == len(facts.known_gpus()):
+        return ""
+    return f"{'GPU' if len(sound) == 1 else 'GPUs'} {text.ranges(sound)} answered. "
+
+
+def _unread(gpu: Gpu) -> Missing | None:
+    """Why an essential reading of a GPU is not known, None where all are."""
+    readings = (gpu.capability, gpu.memory)
+    return next((fact for fact in readings if isinstance(fact, Missing) and not _unasked(fact)), None)
 
 
 def _sentence(words: str) -> str:
@@ -320,7 +333,7 @@ def _state(
     if not rules:
         return otherwise
     worst = min((finding.severity for finding in about), key=tuple(Severity).index)
-    if worst is Severity.INFO and otherwise[0] is Mark.UNKNOWN:
+    if worst is Severity.INFO and otherwise[0] in (Mark.UNKNOWN, Mark.OK):
         return otherwise
     more = f" +{len(rules) - 1}" if len(rules) > 1 else ""
     return MARK_OF[worst], rules[0] + more
@@ -487,6 +500,8 @@ def _gpu_state(report: Report, gpu: Gpu) -> tuple[Mark | None, str]:
     looked: tuple[Mark, str] = (Mark.OK, "answers")
     if gpu.error:
         looked = (Mark.UNKNOWN, "not judged")
+    elif unread := _unread(gpu):
+        looked = (Mark.UNKNOWN, unread.kind.replace("-", " "))
     elif any(smoke.gpu == gpu.index and smoke.result == "proved" for smoke in report.smoke):
         looked = (Mark.OK, "trains")
     return _state(report, "GPU", looked, gpu.index)
@@ -650,6 +665,8 @@ def _measured(smoke: Smoke) -> Iterator[str]:
 def counts(report: Report) -> str:
     """How many rules there were and what became of them; every rule is in exactly one number."""
     total = len(report.outcomes)
+    if not total:
+        return "No rule was run"
     worst = {finding.rule: finding.severity for finding in reversed(_by_severity(report.findings))}
     found = [worst.get(outcome.rule, Severity.INFO) for outcome in report.outcomes if outcome.outcome == "found"]
     passed, inapplicable, skipped, crashed = (

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
 
+from gpudoctor.facts import Record
 from gpudoctor.findings import Finding, Fix, Report, Severity
 from gpudoctor.render import summary, text
 from gpudoctor.render.summary import MARK_OF, Mark, Row
@@ -26,8 +26,7 @@ _DETAIL_LINES = 30
 _SMALLEST_COLUMN = 26
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(Record, frozen=True, kw_only=True):
     """What the terminal can show, as the command line decided it.
 
     ``colour`` also means that control sequences may be written; ``unicode`` False restricts all to ASCII.
@@ -91,7 +90,7 @@ class _Page:
 
     def exact(self, words: str, style: str = "") -> Text:
         """A command: one line, unchanged but for characters that cannot be seen."""
-        shown = text.visible(words)
+        shown = text.escape(words)
         return _styled(shown if self.style.unicode else text.exact_ascii(shown), style)
 
     def glyph(self, mark: Mark) -> Text:
@@ -164,6 +163,8 @@ class _Page:
 
 
 def _verdict(page: _Page, report: Report) -> None:
+    if report.input is not None:
+        page.paragraph(page.prose(f"{text.name(report.input)}:", "bold"), indent=0)
     head = summary.headline(report)
     glyph = page.glyph(head.mark) + Text(" ")
     aside = page.prose(head.rule, "dim") if head.rule else Text()
@@ -408,8 +409,8 @@ def _proofs(page: _Page, report: Report) -> None:
             _heading(page, f"Evidence of the smoke job: {summary.FRAMEWORK_TITLES[smoke.framework]} on {on}")
         for proof in smoke.proofs:
             needed = ", required" if proof.required else ""
-            detail = f": {proof.detail}" if proof.detail else ""
-            words = f"{proof.name} {_HOLDS_WORDS[proof.holds]}{needed}{detail}"
+            detail = f"; {proof.detail}" if proof.detail else ""
+            words = f"{proof.name}: {_HOLDS_WORDS[proof.holds]}{needed}{detail}"
             page.paragraph(page.marked(_HOLDS[proof.holds], words), indent=4, hang=6)
 
 

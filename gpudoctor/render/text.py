@@ -41,7 +41,7 @@ _ASCII = str.maketrans(
         "”": '"',
         "≥": ">=",
         "≤": "<=",
-        "°": " deg ",
+        "°": "deg ",
         "µ": "u",
         "▁": ".",
         "▂": ".",
@@ -57,7 +57,7 @@ _ASCII = str.maketrans(
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def _escape(character: str) -> str:
+def _escaped(character: str) -> str:
     code = ord(character)
     if code <= 0xFF:
         return f"\\x{code:02x}"
@@ -68,16 +68,16 @@ def _unseen(character: str) -> bool:
     return unicodedata.category(character) in _UNSEEN or ord(character) in _BLANK
 
 
-def visible(text: str) -> str:
+def escape(text: str) -> str:
     """The text on one line, every character that has no shape (or that steers a terminal) as an escape."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escape(character) if _unseen(character) else character for character in text)
+    return "".join(_escaped(character) if _unseen(character) else character for character in text)
 
 
 def words(text: str) -> str:
-    """Prose on one line: line breaks, tabs and runs of spaces become one space, the rest as :func:`visible`."""
-    return visible(" ".join(text.split()))
+    """Prose on one line: line breaks, tabs and runs of spaces become one space, the rest as :func:`escape`."""
+    return escape(" ".join(text.split()))
 
 
 def ascii_only(text: str) -> str:
@@ -87,7 +87,7 @@ def ascii_only(text: str) -> str:
 
 def exact_ascii(text: str) -> str:
     """The text with every non-ASCII character as an escape, and none replaced by a look-alike."""
-    return "".join(character if character.isascii() else _escape(character) for character in text)
+    return "".join(character if character.isascii() else _escaped(character) for character in text)
 
 
 def shorten(text: str, limit: int = NAME_LIMIT) -> str:
