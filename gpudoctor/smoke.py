@@ -292,6 +292,9 @@ def child_environ(environ: Mapping[str, str], name: FrameworkName, scratch: Path
     result.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if name == "tensorflow":
         result["KERAS_BACKEND"] = "tensorflow"
+    # The reference is computed on the CPU, which JAX_PLATFORMS=cuda would take away.
+    if name == "jax" and result.get("JAX_PLATFORMS") and "cpu" not in result["JAX_PLATFORMS"].split(","):
+        result["JAX_PLATFORMS"] += ",cpu"
     if scratch is None:
         return result | {"CUDA_CACHE_DISABLE": "1"}
     folders = {key: scratch / key.lower() for key in _CACHES}

@@ -418,7 +418,7 @@ _STAMPS = (
 _CONCERNS_GPUS = re.compile(r"cuda|cudnn|cublas|nccl|gpu|nvidia|dlopen|dynamic librar", re.I)
 _NOISE = re.compile(
     r"Traceback \(most recent|File \"|frame #|#\d+ |0x[0-9a-f]+:|\*\*\*|Current thread|Thread 0x|Stack \(most recent"
-    r"|WARNING: All log messages before absl|To enable the(m| following)|Extension modules:"
+    r"|WARNING: All log messages before absl|To enable the(m| following)|Extension modules:|USDT:|STAGE:"
 )
 
 

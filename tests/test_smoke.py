@@ -156,6 +156,13 @@ def test_tensorflow_really_trains_on_the_cpu(tensorflow_python: Path) -> None:
 
 
 @pytest.mark.framework
+def test_jax_really_trains_on_the_cpu(jax_python: Path) -> None:
+    environ = {"PYTHONPATH": "", "JAX_PLATFORMS": "cpu"}
+    wanted = plan("jax", executable=str(jax_python), device="cpu", environ=environ, steps=200, seconds=200)
+    check_a_real_job(run(wanted), "jax")
+
+
+@pytest.mark.framework
 @pytest.mark.parametrize("stage", ["import", "train", "verify"])
 def test_a_stopped_pytorch_is_hung_at_its_stage(torch_python: Path, stage: str) -> None:
     def stop(event: Event) -> None:
@@ -556,3 +563,10 @@ def test_the_cuda_cache_is_off_without_a_private_folder() -> None:
     environ = child_environ({"CUDA_CACHE_PATH": "/home/user/cache"}, "torch", None)
     assert environ["CUDA_CACHE_DISABLE"] == "1"
     assert "KERAS_BACKEND" not in environ
+
+
+def test_jax_keeps_the_cpu_for_the_reference() -> None:
+    def platforms(value: str) -> str | None:
+        return child_environ({"JAX_PLATFORMS": value}, "jax", None).get("JAX_PLATFORMS")
+
+    assert [platforms(value) for value in ("cuda", "cuda,cpu", "")] == ["cuda,cpu", "cuda,cpu", ""]

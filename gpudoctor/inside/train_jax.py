@@ -94,7 +94,7 @@ class Framework:
     def build(self, weights):
         jax = self.jax
         self.parameters = self._start(weights, self.place, "float32")
-        self.speeds = [self.np.zeros_like(values) for values in self.parameters]
+        self.speeds = [values * 0 for values in self.parameters]
 
         def step(parameters, speeds, images, labels):
             (loss, outputs), gradients = jax.value_and_grad(self._loss, has_aux=True)(parameters, images, labels)
@@ -154,7 +154,8 @@ class Framework:
         return told.get("bytes_in_use")
 
     def hold(self, size):
-        self.held = self._put([1.0], "float32") * self.np.ones(size // 4, device=self.place)
+        with self.jax.default_device(self.place):
+            self.held = self.np.ones(size // 4, dtype="float32")
         self.held.block_until_ready()
 
     def kernels(self):
