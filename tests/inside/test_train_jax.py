@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inside.test_train_torch import STAGES, converse, told, version_text
+from tests.inside.test_train_torch import STAGES, assert_all_goes_to, converse, told, version_text
 
 pytestmark = pytest.mark.framework
 
@@ -21,3 +21,14 @@ def test_a_job_tells_every_stage_and_its_version(jax_python: Path) -> None:
     assert told(messages, "step") == [*range(0, 40, 2), 39]
     assert told(messages, "device") == ["cpu"]
     assert told(messages, "failed") == []
+
+
+ELSEWHERE = """
+framework.init(False)
+framework.place = framework.jax.devices()[1]
+framework.device = "cpu:1"
+"""
+
+
+def test_everything_goes_to_the_device_that_was_chosen(jax_python: Path) -> None:
+    assert_all_goes_to("cpu:1", jax_python, "jax", ELSEWHERE, XLA_FLAGS="--xla_force_host_platform_device_count=2")

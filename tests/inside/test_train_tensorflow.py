@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inside.test_train_torch import STAGES, converse, told, version_text
+from tests.inside.test_train_torch import STAGES, assert_all_goes_to, converse, told, version_text
 
 pytestmark = pytest.mark.framework
 
@@ -28,3 +28,16 @@ def test_a_gpu_job_without_a_gpu_says_so_at_init(tensorflow_python: Path) -> Non
     messages = converse(tensorflow_python, "tensorflow", {"device": "gpu", "steps": 40})
     assert told(messages, "stage") == ["start", "import", "init", "init"]
     assert told(messages, "failed") == ["RuntimeError: TensorFlow lists no GPU"]
+
+
+ELSEWHERE = """
+cpu = framework.tf.config.list_physical_devices("CPU")[0]
+experimental = framework.tf.config.experimental
+experimental.set_virtual_device_configuration(cpu, [experimental.VirtualDeviceConfiguration()] * 2)
+framework.init(False)
+framework.device = "CPU:1"
+"""
+
+
+def test_everything_goes_to_the_device_that_was_chosen(tensorflow_python: Path) -> None:
+    assert_all_goes_to("CPU:1", tensorflow_python, "tensorflow", ELSEWHERE)

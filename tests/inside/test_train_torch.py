@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,43 @@ def told(messages: list[dict[str, Any]], key: str) -> list[Any]:
 def version_text(python: Path, package: str) -> str:
     (file,) = python.parent.parent.glob(f"lib/python3*/site-packages/{package}")
     return file.read_text()
+
+
+CHOSEN = """
+images, weights = Images(), first_weights()
+echo = framework.load(images)
+framework.build(weights)
+for step in range(5):
+    loss = framework.number(framework.step(step * BATCH))
+ours, cpu = framework.gradients(weights, 32), framework.reference(weights, 32)
+framework.hold(4096)
+print(json.dumps({
+    "echo": distance([echo], [images.templates[0]]),
+    "product": framework.multiply(*matrices()[:2]) == matrices()[2],
+    "places": {name: sorted(set(places)) for name, places in framework.places().items()},
+    "apart": distance(ours["gradients"], cpu["gradients"]),
+    "classes": len(framework.classes()),
+}))
+"""
+
+
+def assert_all_goes_to(device: str, python: Path, name: FrameworkName, elsewhere: str, **environ: str) -> None:
+    """The verbs of a framework on a second device of the CPU: the nearest to a GPU that every machine has."""
+    source = program(name).rpartition("\nmain(")[0]
+    script = f"{source}\nframework = Framework()\nframework.bring_in()\n{elsewhere}\n{CHOSEN}"
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environ}
+    ran = subprocess.run(
+        [str(python), "-c", script], env=environment, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout.splitlines()[-1])
+    assert told.pop("echo") < 1e-6
+    assert told.pop("apart") < 1e-4
+    assert told == {
+        "product": True,
+        "places": {"parameters": [device], "gradients": [device], "outputs": [device]},
+        "classes": 512,
+    }
 
 
 def test_a_job_tells_every_stage_and_says_what_its_version_file_says(torch_python: Path) -> None:
