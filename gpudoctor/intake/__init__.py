@@ -1,0 +1,79 @@
+"""Pasted text → Facts: the same records that a machine gives, each with the line that it came from.
+
+One file a format. A format is a function from the paste to pieces, which marks the lines that it has read; the order
+of the list below is the order of reading, the most particular first. The merge then makes one set of facts of all
+pieces. Nothing of a paste is ever run, and what no format recognises is counted, not guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from gpudoctor.facts import Facts
+from gpudoctor.intake.collect_env import read_collect_env
+from gpudoctor.intake.merge import merge
+from gpudoctor.intake.messages import read_messages
+from gpudoctor.intake.nvidia_smi import read_nvidia_smi, read_nvidia_smi_list, read_nvml_errors
+from gpudoctor.intake.packages import read_packages
+from gpudoctor.intake.paste import Paste, Unreadable, decode
+from gpudoctor.intake.pieces import Piece
+from gpudoctor.intake.statements import read_statements
+
+__all__ = ["FORMATS", "Intake", "Unreadable", "read"]
+
+Format = Callable[[Paste], Iterable[Piece]]
+
+FORMATS: tuple[Format, ...] = (
+    read_nvidia_smi,
+    read_nvidia_smi_list,
+    read_nvml_errors,
+    read_collect_env,
+    read_packages,
+    read_statements,
+    read_messages,
+)
+
+_SAMPLES = 5
+
+
+class Intake(msgspec.Struct, frozen=True, kw_only=True):
+    """What a paste held. ``lines`` and ``recognised`` count lines that are not blank; ``name`` is the file's.
+
+    ``unrecognised`` are a few lines that nothing recognised, cut short. ``cut``: the middle of the text was too long
+    to be read.
+    """
+
+    facts: Facts
+    lines: int
+    recognised: int
+    unrecognised: tuple[str, ...] = ()
+    name: str | None = None
+    cut: bool = False
+
+
+def read(text: str | bytes, name: str | None = None) -> Intake:
+    """The facts of a paste. Raises :class:`Unreadable` for an empty text or a binary file."""
+    if isinstance(text, bytes):
+        text, cut = decode(text)
+    else:
+        cut = False
+    paste = Paste(text, cut=cut)
+    if not len(paste):
+        raise Unreadable("The text is empty.")
+    facts = merge(_pieces(paste))
+    unread = list(paste.free())
+    return Intake(
+        facts=facts,
+        lines=len(paste),
+        recognised=len(paste) - len(unread),
+        unrecognised=tuple(paste.texts[position][:160] for position in unread[:_SAMPLES]),
+        name=name,
+        cut=paste.cut,
+    )
+
+
+def _pieces(paste: Paste) -> Iterator[Piece]:
+    for read_format in FORMATS:
+        yield from read_format(paste)
