@@ -649,7 +649,7 @@ def _stuck(smoke: Smoke) -> str:
 
 def _measured(smoke: Smoke) -> Iterator[str]:
     if smoke.loss:
-        first, last = text.number(smoke.loss[0]), text.number(smoke.loss[-1])
+        first, last = text.small(smoke.loss[0]), text.small(smoke.loss[-1])
         yield f"loss {first} → {last} {text.sparkline(smoke.loss)}"
     if smoke.accuracy is not None:
         yield f"accuracy {text.number(smoke.accuracy)}"

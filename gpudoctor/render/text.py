@@ -142,6 +142,11 @@ def number(value: float, digits: int = 2) -> str:
     return f"{value:,.{digits}f}"
 
 
+def small(value: float) -> str:
+    """A number with two decimals, or with its first digit where two decimals would show nothing."""
+    return number(value) if value == 0 or not abs(value) < 0.005 else f"{value:.1g}"
+
+
 def rate(value: float) -> str:
     """A speed: whole and grouped from 100 up, with one decimal below."""
     return number(value, 0 if abs(value) >= 100 else 1)
