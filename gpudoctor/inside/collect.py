@@ -805,7 +805,7 @@ def _part(result, name, function, lacks_its_base=False):
         result[name] = None
         result["broken"][name] = words(error)
     if lacks_its_base:
-        result["broken"][name] = "; ".join(sorted(result["broken"].values())) or "nothing to go by"
+        result["broken"][name] = "; ".join(sorted(set(result["broken"].values()))) or "nothing to go by"
     return result[name]
 
 

@@ -163,9 +163,9 @@ def collect(world: World, executable: str, limits: Limits) -> TargetAnswer:
 
 def _ask(world: World, executable: str, limits: Limits) -> Answer | Missing:
     program = Path(__file__).parents[1].joinpath("inside", "collect.py").read_text("ascii")
-    # PYTHONINSPECT would keep the interpreter waiting for input after the program's end.
+    # PYTHONINSPECT would keep the interpreter waiting for input; PYTHONIOENCODING decides how it reads the program.
     environ = {name: value for name, value in world.environ.items() if name != "PYTHONINSPECT"}
-    environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    environ |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
     with Child.python(executable, program, environ=environ, limits=limits) as child:
         for message in child.messages():
             return _read(message)
