@@ -5,7 +5,8 @@ Each takes all facts and returns a record or Missing; a detector asks for it by 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gpudoctor.facts import (
@@ -16,8 +17,11 @@ from gpudoctor.facts import (
     FrameworkName,
     GpuCapability,
     Gpus,
+    Imported,
     Jetson,
     KernelDriver,
+    KernelLog,
+    Message,
     Missing,
     Nvml,
     PciDevices,
@@ -64,6 +68,17 @@ class UserDriver(Fact, frozen=True, kw_only=True):
     """The version of the user-mode driver in use, which NVML names, such as 535.129.03."""
 
     version: str
+
+
+class Printed(Fact, frozen=True, kw_only=True):
+    """Every line that programs, smoke jobs and the kernel printed, each with its source.
+
+    ``sentences`` are the kernel's, put together again: the NVIDIA module breaks one over several lines of the log,
+    each with its own ``NVRM:``.
+    """
+
+    lines: tuple[Message, ...]
+    sentences: str = ""
 
 
 def presence(facts: Facts) -> Presence | Missing:
@@ -127,6 +142,32 @@ def driver_cuda(facts: Facts) -> DriverCuda | Missing:
     return Missing("unreadable", "there is no libcuda to ask", "cuDriverGetVersion")
 
 
+_BREAK = re.compile(r"(?:\\x0a)?\s{0,40}NVRM:\s{1,4}")
+
+
+def printed(facts: Facts) -> Printed:
+    """Messages, the words of failed imports and smoke jobs, and the kernel log; nothing where nothing was printed."""
+    lines = [*facts.messages, *_of_frameworks(facts)]
+    log = facts.kernel_log
+    if isinstance(log, KernelLog):
+        lines += [Message(source=log.source, text=event.text) for event in log.xids]
+        lines += [Message(source=log.source, text=text) for text in log.lines]
+    broken = [line.text for line in lines if "NVRM:" in line.text]
+    sentences = _BREAK.sub(" ", " ".join(broken)) if broken else ""
+    return Printed(source="what programs printed", lines=tuple(lines), sentences=sentences)
+
+
+def _of_frameworks(facts: Facts) -> Iterator[Message]:
+    for framework in facts.installed_frameworks():
+        found = framework.imported
+        if isinstance(found, Imported):
+            for text in (*((found.error,) if found.error else ()), *found.warnings):
+                yield Message(source=found.source, text=text, framework=framework.name)
+    for smoke in facts.smokes:
+        if smoke.error:
+            yield Message(source=smoke.source, text=smoke.error, framework=smoke.framework)
+
+
 def capabilities_of(gpus: Gpus | None) -> tuple[str, ...]:
     """The compute capabilities of all GPUs that tell theirs, each once, lowest first."""
     known = (gpu.capability for gpu in (gpus.gpus if gpus else ()))
@@ -145,4 +186,5 @@ VIEWS: dict[type, Callable[[Facts], Any]] = {
     DriverSide: driver_side,
     UserDriver: user_driver,
     DriverCuda: driver_cuda,
+    Printed: printed,
 }

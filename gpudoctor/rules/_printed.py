@@ -1,0 +1,50 @@
+"""Looking through all that was printed at once, so that a rule speaks once however often a line is repeated."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+from gpudoctor.facts import CudaDriver
+from gpudoctor.findings import Evidence
+from gpudoctor.rules._texts import search
+from gpudoctor.views import Printed
+
+SILENT = "nothing that was printed says so"
+
+
+class Heard(NamedTuple):
+    """What a pattern matched, where, and the match itself."""
+
+    text: str
+    evidence: Evidence
+    match: re.Match[str]
+
+
+def heard(printed: Printed, *patterns: str) -> Heard | None:
+    """The first line that a pattern fits, else the first of the kernel's sentences; letter case is ignored."""
+    for line in printed.lines:
+        for pattern in patterns:
+            match = search(pattern, line.text)
+            if match:
+                return Heard(match[0], Evidence(fact="message", value=match[0], source=line.source), match)
+    return _in_sentences(printed, patterns) if printed.sentences else None
+
+
+def _in_sentences(printed: Printed, patterns: tuple[str, ...]) -> Heard | None:
+    for pattern in patterns:
+        match = _compiled(pattern).search(printed.sentences)
+        if match:
+            return Heard(match[0], Evidence(fact="message", value=match[0], source="kernel log"), match)
+    return None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def works(cuda: CudaDriver | None) -> bool:
+    """Whether the CUDA driver was asked here and offers a GPU: then no line of a log says that it cannot."""
+    return cuda is not None and cuda.code == 0 and bool(cuda.count)

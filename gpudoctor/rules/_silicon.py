@@ -1,0 +1,71 @@
+"""Which GPUs are in the machine, by what NVML or the bus says, and whether the present driver drives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gpudoctor.engine import cite
+from gpudoctor.facts import Gpu, GpuCapability, Gpus, Nvml, PciDevice, PciDevices
+from gpudoctor.findings import Evidence
+from gpudoctor.matrix import Architecture, GpuModel, Matrix, Unlisted
+from gpudoctor.relations import Capability
+from gpudoctor.views import NVIDIA_VENDOR
+
+
+class Silicon(NamedTuple):
+    """One GPU of known architecture. ``driven``: the present driver lists it and reports no error; None: not known."""
+
+    name: str
+    architecture: Architecture
+    driven: bool | None
+    evidence: Evidence
+
+
+def silicon(pci: PciDevices | None, gpus: Gpus | None, nvml: Nvml | None, matrix: Matrix) -> tuple[Silicon, ...]:
+    """The GPUs that NVML lists, and those on the bus that it does not."""
+    listed = gpus.gpus if gpus else ()
+    answers = nvml is not None and nvml.result == "NVML_SUCCESS"
+    found = [one for gpu in listed if gpus and (one := _listed(gpu, answers, matrix))]
+    seen = {gpu.pci for gpu in listed if gpu.pci}
+    # Pasted text often has GPUs without addresses: those on the bus are then the same ones.
+    rest = pci.devices if pci and (seen or not listed) else ()
+    for device in rest:
+        if device.vendor == NVIDIA_VENDOR and device.address not in seen and pci:
+            model = model_of(device, matrix)
+            if model:
+                driven = False if answers and gpus is not None else None
+                found += _one(device.name or model.name, model.capability, driven, cite("GPU", model.name, pci), matrix)
+    return tuple(found)
+
+
+def _listed(gpu: Gpu, answers: bool, matrix: Matrix) -> Silicon | None:
+    capability = gpu.capability.value if isinstance(gpu.capability, GpuCapability) else _by_name(gpu.name, matrix)
+    if capability is None:
+        return None
+    driven = None if not answers else gpu.error is None
+    name = gpu.name or f"GPU {gpu.index}"
+    return next(_one(name, capability, driven, cite("GPU", name, gpu), matrix), None)
+
+
+def _by_name(name: str | None, matrix: Matrix) -> str | None:
+    model = matrix.gpu(name) if name else None
+    return model.capability if isinstance(model, GpuModel) and not model.other_capabilities else None
+
+
+def model_of(device: PciDevice, matrix: Matrix) -> GpuModel | None:
+    """The model of a device by its id, else by its printed name; None where either means several chips."""
+    found = [matrix.gpu_by_pci_id(device.device), *([matrix.gpu(device.name)] if device.name else [])]
+    models = [model for model in found if not isinstance(model, Unlisted)]
+    return next((model for model in models if not model.other_capabilities), None)
+
+
+def _one(name: str, capability: str, driven: bool | None, evidence: Evidence, matrix: Matrix) -> Iterator[Silicon]:
+    architecture = matrix.architecture(Capability.parse(capability))
+    if not isinstance(architecture, Unlisted):
+        yield Silicon(name, architecture, driven, evidence)
+
+
+def branch_number(name: str | None) -> int | None:
+    """550 of the branch name R550."""
+    return int(name.removeprefix("R")) if name else None
