@@ -152,7 +152,7 @@ def _imported(told: Told, said: Line, listed: Line, ending: Ending | None) -> Im
         source=_source(told.name),
         ok=True,
         ended=None if not broke else _ended(ending) if told.failed is None else "exception",
-        error=None if not broke else told.failed or f"while it listed its devices: {_last_words(ending)}",
+        error=None if not broke else told.failed or f"after the import, at its first questions: {_last_words(ending)}",
         seconds=told.seconds,
         version=said.get("version"),
         cuda=said.get("cuda"),

@@ -337,7 +337,7 @@ def test_a_crash_while_listing_devices_keeps_what_the_import_told() -> None:
         "9.9.9+imitation",
         "12.8",
     )
-    assert imported.error == "while it listed its devices: signal SIGSEGV"
+    assert imported.error == "after the import, at its first questions: signal SIGSEGV"
     assert ending(known)[:2] == ("failed", "init")
 
 
@@ -363,6 +363,17 @@ def test_a_device_question_that_raises_costs_only_its_own_answer() -> None:
     assert isinstance(imported, Imported)
     assert (imported.ok, imported.ended, imported.available) == (True, None, None)
     assert imported.warnings == ("torch.cuda.is_available(): RuntimeError: CUDA error: imitated",)
+
+
+def test_a_numpy_that_does_not_fit_shows_at_the_import(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("")
+    environ = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{IMITATIONS}", "IMITATION_FAULT": "numpy:raise"}
+    known = run(replace(plan(environ=environ), train=False))
+    text = "torch.zeros(1).numpy(): RuntimeError: CUDA error: imitated"
+    imported = known.imported["torch"]
+    assert isinstance(imported, Imported)
+    assert (imported.ok, imported.warnings) == (True, (text,))
+    assert known.messages == (Message(source="torch import, warning", text=text, framework="torch"),)
 
 
 @pytest.mark.parametrize("fault", ["crash", "hang", "exit", "raise"])

@@ -514,16 +514,23 @@ def report(talk, framework):
         return False
     seconds, troubles = time.time() - began, []
     talk.say(imported=framework.says(troubles), seconds=seconds)
+    framework.meet_numpy(troubles)
+    _complain(talk, troubles)
     talk.stage("init")
     listed = framework.devices(troubles)
     listed["libraries"] = mapped_libraries()
     listed["cudnn"] = attempt(troubles, "cudnnGetVersion", loaded_cudnn)
     listed["nccl"] = attempt(troubles, "ncclGetVersion", loaded_nccl)
     listed["pci"] = attempt(troubles, "cuDeviceGetPCIBusId", first_gpu_address)
-    for trouble in troubles:
-        talk.say(warning=trouble)
+    _complain(talk, troubles)
     talk.say(listed=listed)
     return True
+
+
+def _complain(talk, troubles):
+    for trouble in troubles:
+        talk.say(warning=trouble)
+    del troubles[:]
 
 
 def main(mark, make):

@@ -18,6 +18,9 @@ class Framework:
         # JAX has no word of its own for the CUDA it was built with; the plugin's distribution has.
         return {"version": str(self.jax.__version__), "cuda": None, "cudnn_built": None, "targets": []}
 
+    def meet_numpy(self, troubles):
+        pass  # it was met at the import
+
     def devices(self, troubles):
         gpus = attempt(troubles, "jax.devices()", self._gpus)
         return {

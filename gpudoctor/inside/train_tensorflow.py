@@ -32,6 +32,9 @@ class Framework:
         ask = getattr(self.tf.sysconfig, "get_build_info", None)  # TensorFlow 2.3
         return dict(ask()) if ask else {}
 
+    def meet_numpy(self, troubles):
+        pass  # it was met at the import
+
     def devices(self, troubles):
         gpus = attempt(troubles, "tf.config.list_physical_devices()", self._gpus)
         listed = [attempt(troubles, gpu.name, lambda gpu=gpu: self._device(gpu)) for gpu in gpus or ()]

@@ -23,6 +23,13 @@ class Framework:
             "targets": attempt(troubles, "compiled architectures", self._targets) or [],
         }
 
+    def meet_numpy(self, troubles):
+        # PyTorch works without NumPy; one of another generation shows only when the two meet.
+        from importlib.util import find_spec
+
+        if find_spec("numpy") is not None:
+            attempt(troubles, "torch.zeros(1).numpy()", lambda: self.torch.zeros(1).numpy())
+
     def _cudnn_built(self):
         try:
             from torch._C import _cudnn

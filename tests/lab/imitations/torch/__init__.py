@@ -76,6 +76,9 @@ class Tensor:
             device = "cpu"
         return Tensor(self.data, device)
 
+    def numpy(self):
+        _reach("numpy")
+
     def cpu(self):
         return self.to("cpu")
 
@@ -104,6 +107,10 @@ class Tensor:
 def tensor(data, dtype=None):
     _reach("copy")
     return Tensor(data)
+
+
+def zeros(size):
+    return Tensor([0.0] * size)
 
 
 def ones(size, dtype, device):
