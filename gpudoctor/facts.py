@@ -120,11 +120,16 @@ class VirtualMachine(Fact, frozen=True, kw_only=True):
 
 
 class Wsl(Fact, frozen=True, kw_only=True):
-    """Windows Subsystem for Linux. ``libraries`` are the file names in /usr/lib/wsl/lib; ``dxg`` is /dev/dxg."""
+    """Windows Subsystem for Linux. ``libraries`` are the file names in /usr/lib/wsl/lib; ``dxg`` is /dev/dxg.
+
+    ``release`` is WSL's own version (``2.2.4.0``), ``windows`` the build of Windows around it (``10.0.22631.3880``).
+    """
 
     version: Literal[1, 2] | None
     libraries: tuple[str, ...] = ()
     dxg: bool = False
+    release: str | None = None
+    windows: str | None = None
 
 
 class Container(Fact, frozen=True, kw_only=True):
