@@ -13,13 +13,34 @@ import msgspec
 
 from gpudoctor.facts import Facts
 from gpudoctor.intake.collect_env import read_collect_env
+from gpudoctor.intake.containers import read_container_commands, read_container_files
+from gpudoctor.intake.devices import read_device_nodes, read_lspci
+from gpudoctor.intake.jax_info import read_jax_info
+from gpudoctor.intake.kernel import (
+    read_dkms,
+    read_kernel_log,
+    read_lsmod,
+    read_modinfo,
+    read_module_version,
+    read_secure_boot,
+)
 from gpudoctor.intake.merge import merge
 from gpudoctor.intake.messages import read_messages
+from gpudoctor.intake.notes import read_notes
 from gpudoctor.intake.nvidia_smi import read_nvidia_smi, read_nvidia_smi_list, read_nvml_errors
+from gpudoctor.intake.nvidia_smi_query import read_nvidia_smi_query
 from gpudoctor.intake.packages import read_packages
 from gpudoctor.intake.paste import Paste, Unreadable, decode
 from gpudoctor.intake.pieces import Piece
+from gpudoctor.intake.prints import read_prints
+from gpudoctor.intake.prose import read_prose
+from gpudoctor.intake.report import facts_in
+from gpudoctor.intake.services import read_services
 from gpudoctor.intake.statements import read_statements
+from gpudoctor.intake.system import read_system
+from gpudoctor.intake.tensorflow_env import read_tensorflow_env
+from gpudoctor.intake.toolkit import read_nvcc
+from gpudoctor.intake.variables import read_variables
 
 __all__ = ["FORMATS", "Intake", "Unreadable", "read"]
 
@@ -30,8 +51,28 @@ FORMATS: tuple[Format, ...] = (
     read_nvidia_smi_list,
     read_nvml_errors,
     read_collect_env,
+    read_nvidia_smi_query,
+    read_tensorflow_env,
+    read_jax_info,
     read_packages,
+    read_nvcc,
+    read_system,
+    read_lspci,
+    read_device_nodes,
+    read_lsmod,
+    read_module_version,
+    read_modinfo,
+    read_secure_boot,
+    read_dkms,
+    read_kernel_log,
+    read_services,
+    read_container_commands,
+    read_container_files,
+    read_variables,
+    read_prints,
+    read_notes,
     read_statements,
+    read_prose,
     read_messages,
 )
 
@@ -59,6 +100,10 @@ def read(text: str | bytes, name: str | None = None) -> Intake:
         text, cut = decode(text)
     else:
         cut = False
+    saved = facts_in(text)
+    if saved is not None:
+        lines = text.count("\n") + 1
+        return Intake(facts=saved, lines=lines, recognised=lines, name=name, cut=cut)
     paste = Paste(text, cut=cut)
     if not len(paste):
         raise Unreadable("The text is empty.")

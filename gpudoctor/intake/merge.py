@@ -49,7 +49,7 @@ from gpudoctor.facts import (
 from gpudoctor.intake import words
 from gpudoctor.intake.frameworks import PLACE, Surroundings, frameworks_of, packages_of
 from gpudoctor.intake.pieces import Piece, Said, SeenGpus, SeenPackage, Trust
-from gpudoctor.intake.sources import joined
+from gpudoctor.intake.sources import first_line, joined
 from gpudoctor.matrix import Unlisted, load
 
 MOST_GPUS = 128
@@ -158,11 +158,20 @@ def merge(pieces: Iterable[Piece]) -> Facts:
         "interpreter": _interpreter(g, system),
         "packages": packages_of(packages) or NOT_IN_PASTE,
         "frameworks": frameworks_of(packages, around) or NOT_IN_PASTE,
-        "messages": tuple(record for record in g.records.get(Message, ()) if isinstance(record, Message)),
+        "messages": _messages(g),
     }
     for name, kind in _WHOLE.items():
         fields[name] = g.record(kind)
     return Facts(origin="paste", **{**dict.fromkeys(_ALL, NOT_IN_PASTE), **fields})
+
+
+def _messages(g: _Gathered) -> tuple[Message, ...]:
+    """All messages in the order of the paste, each text once."""
+    found = (record for record in (*g.records.get(Message, ()), *_processor_name(g)) if isinstance(record, Message))
+    once: dict[str, Message] = {}
+    for message in found:
+        once.setdefault(message.text, message)
+    return tuple(sorted(once.values(), key=lambda message: first_line(message.source)))
 
 
 _MISSABLE = {name: hint for name, hint in Facts.__annotations__.items() if str(hint).startswith("Maybe[")}
@@ -229,7 +238,21 @@ def _wsl(g: _Gathered) -> Wsl | Missing:
     if stated is None and not named:
         return NOT_IN_PASTE
     where, number = (stated.where, stated.value) if stated else (named[0][0].where, str(named[0][1]))
-    return Wsl(source=where, version=1 if number == "1" else 2)
+    release, windows = g.best("wsl.version"), g.best("windows.build")
+    return Wsl(
+        source=joined([where, *(said.where for said in (release, windows) if said)]),
+        version=1 if number == "1" else 2,
+        release=release.value if release else None,
+        windows=windows.value if windows else _windows_build(named),
+    )
+
+
+def _windows_build(named: Iterable[tuple[Said, object]]) -> str | None:
+    """``Windows 10.0.22631.3880 / Arch (WSL2)``."""
+    found = (
+        re.search(r"[Ww]indows\D{0,20}(?:1[01]\s{1,3})?(10\.0\.\d{5}(?:\.\d{1,5})?)", said.value) for said, _ in named
+    )
+    return next((match[1] for match in found if match), None)
 
 
 def _libc(g: _Gathered) -> Libc | Missing:
@@ -242,9 +265,8 @@ def _libc(g: _Gathered) -> Libc | Missing:
 
 def _processor(g: _Gathered) -> Processor | Missing:
     model, flags, count = g.best("cpu.model"), g.best("cpu.flags"), g.best("cpu.count")
-    if flags is None:
-        # Without the flags nothing is known of what this processor can do; its name is in the message or the model.
-        return NOT_IN_PASTE if model is None else _processor_by_name(model, count)
+    if flags is None:  # a name alone does not say what the processor can do; it is a message
+        return NOT_IN_PASTE
     return Processor(
         source=joined([said.where for said in (model, flags) if said]),
         model=model.value if model else None,
@@ -253,8 +275,12 @@ def _processor(g: _Gathered) -> Processor | Missing:
     )
 
 
-def _processor_by_name(model: Said, count: Said | None) -> Processor:
-    return Processor(source=model.where, model=model.value, flags=frozenset(), count=_int(count) or 1)
+def _processor_name(g: _Gathered) -> tuple[Message, ...]:
+    """The processor's name as a message where its flags are not shown."""
+    model = g.best("cpu.model")
+    if model is None or g.best("cpu.flags") is not None or words.is_nothing(model.value):
+        return ()
+    return (Message(source=model.where, text=f"CPU model: {model.value}"),)
 
 
 def _int(said: Said | None) -> int | None:

@@ -18,11 +18,17 @@ MOST_MESSAGES = 400
 # A line is kept when it speaks of trouble or of a thing that belongs to GPU computing.
 _SPEAKS = re.compile(
     r"error|warn|fail|fatal|abort|cannot|can't|could ?n[o']t|unable|not found|no such|missing|mismatch|incompatib"
-    r"|unsupported|not supported|not available|not compiled|not installed|invalid|illegal|insufficient|undefined symbol|too old"
+    r"|unsupported|not supported|not available|not compiled|not installed|invalid|illegal|insufficient"
+    r"|undefined symbol|too old"
     r"|cuda|cudnn|cublas|nccl|nvml|nvidia|nvrm|xid|gpu|driver|torch|tensorflow|\btf\b|jax|kernel|libcu|ptxas|libdevice"
-    r"|xla|denied|refused|killed|segmentation|core dumped|bus error|out of memory|\boom\b|hang|stuck|timeout|timed out|throttl"
+    r"|xla|denied|refused|killed|segmentation|core dumped|bus error|out of memory|\boom\b|hang|stuck"
+    r"|timeout|timed out|throttl"
     r"|keras|protobuf|descriptors|numpy|glibc|avx|triton|python|docker|container|/dev/|nouveau|rocm|conda|\bpip\b|wsl|slurm"
-    r"|no space left|exclusive|mig\b|ecc\b|pcie|nvlink|p2p|rank\d|suspend|reboot|sleep|wake|as_root|snap|flatpak",
+    r"|no space left|exclusive|mig\b|ecc\b|pcie|nvlink|p2p|rank\d|suspend|reboot|sleep|wake|as_root|snap"
+    r"|flatpak|no devices"
+    r"|\bevents?\b|systemd|cgroup|conf_compute|cc_mode|host_tee|iommu|uvm|topo\b|crash|freez|slow|wrong|descriptor|_pb2"
+    r"|permission|\bgroups?\b|power|performance|thunderbolt|remap|vgpu|licen[sc]e|lost|fell off|notebook"
+    r"|spyder|terminal",
     re.IGNORECASE,
 )
 _TORCH = re.compile(r"\btorch\b|pytorch|\bc10\b|aten|torch[/\\.]|AcceleratorError", re.IGNORECASE)

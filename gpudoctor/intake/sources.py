@@ -12,3 +12,9 @@ def joined(wheres: Iterable[str], also: str | None = None) -> str:
     places = list(dict.fromkeys(wheres))
     shown = places if len(places) <= _MOST else [*places[: _MOST - 1], f"… {places[-1]}"]
     return ", ".join([*shown, also] if also else shown)
+
+
+def first_line(where: str) -> int:
+    """The number of the first line in a source, to order facts as in the paste."""
+    digits = "".join(character if character.isdigit() else " " for character in where[:24]).split()
+    return int(digits[0]) if digits else 0

@@ -10,14 +10,12 @@ from gpudoctor.matrix import GpuModel, Unlisted, load
 from gpudoctor.matrix.questions import cudnn_text
 from gpudoctor.relations import CudaVersion
 
-NOTHING = frozenset(
-    {
-        "", "n/a", "na", "none", "null", "no", "-", "--", "?", "unknown", "could not collect", "no cuda",
-        "not applicable",        "no response", "not installed", "not available", "cpu", "nan", "undefined", "not found", "false", "[n/a]",
-        "not set", "_no response_", "...", "x", "see below", "see above", "n.a.", "n\\a", "not supported",
-        "[not supported]",
-    }
-)  # fmt: skip
+_NOTHING = """
+    n/a; na; none; null; no; -; --; ?; unknown; could not collect; no cuda; not applicable; no response; not installed
+    not available; cpu; nan; undefined; not found; false; [n/a]; not set; _no response_; ...; x; see below; see above
+    n.a.; n\\a; not supported; [not supported]
+"""
+NOTHING = frozenset({"", *(word.strip() for line in _NOTHING.splitlines() for word in line.split(";"))})
 
 _DRIVER = re.compile(r"(?<![\d.+:/-])(\d{3}\.\d{1,3}(?:\.\d{1,3})?)(?![\d.]*\d)")
 _CUDA = re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,2}){0,2})(?![\d])")

@@ -1,0 +1,46 @@
+"""A gpudoctor report or facts.json within a text: its facts exactly as they were."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from gpudoctor.facts import SCHEMA, Facts
+
+_MOST_TRIES = 20
+
+
+def facts_in(text: str) -> Facts | None:
+    """The facts of the first gpudoctor JSON in a text, None if there is none that can be read."""
+    if f'"{SCHEMA}"' not in text:
+        return None
+    start, decoder = text.find("{"), json.JSONDecoder()
+    for _ in range(_MOST_TRIES):
+        if start < 0:
+            return None
+        facts = _facts(_object(decoder, text, start))
+        if facts is not None:
+            return facts
+        start = text.find("{", start + 1)
+    return None
+
+
+def _object(decoder: json.JSONDecoder, text: str, start: int) -> Any:
+    try:
+        return decoder.raw_decode(text, start)[0]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _facts(value: Any) -> Facts | None:
+    if not isinstance(value, dict):
+        return None
+    told = value if value.get("schema") == SCHEMA else value.get("facts")
+    if not isinstance(told, dict) or told.get("schema") != SCHEMA:
+        return None
+    try:
+        return msgspec.convert(told, Facts)
+    except (msgspec.ValidationError, RecursionError):
+        return None

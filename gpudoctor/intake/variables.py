@@ -1,0 +1,94 @@
+"""Environment variables: ``env``, ``export``, ``set``, ``ENV`` and ``-e``, of those that matter to GPU computing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gpudoctor.facts import Environment
+from gpudoctor.intake.paste import Paste
+from gpudoctor.intake.pieces import Piece, Said, Trust
+
+_PREFIXES = (
+    "CUDA_", "CUDNN_", "CUPY_", "GPU_DEVICE_", "HIP_", "HSA_", "JAX_", "NCCL_", "NUMBA_CUDA_", "NVIDIA_", "PYTORCH_",
+    "ROCR_", "TF_", "TORCHINDUCTOR_", "TORCH_", "TRITON_", "XLA_", "ZE_", "SLURM_", "TORCHELASTIC_",
+)  # fmt: skip
+_NAMES = frozenset(
+    {
+        "CONDA_DEFAULT_ENV", "CONDA_PREFIX", "KERAS_BACKEND", "LD_LIBRARY_PATH", "LD_PRELOAD", "MAMBA_ROOT_PREFIX",
+        "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPATH", "VIRTUAL_ENV",
+    }
+)  # fmt: skip
+_SECRET = re.compile(r"TOKEN|KEY|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|AUTH", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"(?:export |ENV |set |setx |setenv |declare -x |SET |-e |--env[= ])?(?:\$env:)?\"?([A-Z][A-Z0-9_]{2,60})\"? ?"
+    r"(?:=|: (?=\S))(.{0,2000})"
+)
+_INLINE = re.compile(r"(?:^|[\s;])([A-Z][A-Z0-9_]{4,60})=([^\s;&|]{0,300})(?=\s|$)")
+_PYTHON = re.compile(
+    r"os\.(?:environ\[|putenv\(|environ\.setdefault\()[\"']([A-Z][A-Z0-9_]{2,60})[\"'](?:\] ?= ?|, ?)[\"']"
+    r"([^\"'\n]{0,300})[\"']"
+)
+_ECHOED = re.compile(r"(?:echo|printenv) \"?\$?\{?([A-Z][A-Z0-9_]{2,60})\}?\"?$")
+
+
+def matters(name: str) -> bool:
+    """Whether a variable concerns GPU computing and does not look like a secret."""
+    return (name in _NAMES or name.startswith(_PREFIXES)) and not _SECRET.search(name)
+
+
+def read_variables(paste: Paste) -> Iterator[Piece]:
+    """Each variable that a line sets or shows."""
+    for position in tuple(paste.free()):
+        text = paste.texts[position]
+        if "_" not in text and "PYTHON" not in text:
+            continue
+        yield from _line(paste, position, text)
+
+
+def _line(paste: Paste, position: int, text: str) -> Iterator[Piece]:
+    where = paste.where(position)
+    command = position in paste.commands
+    echoed = _ECHOED.match(text)
+    if echoed and matters(echoed[1]):
+        yield from _shown_below(paste, position, echoed[1])
+        return
+    found = _ASSIGNED.match(text)
+    if found and matters(found[1]) and not (command and " " in found[2].strip()):
+        paste.take(position)
+        yield from _variable(found[1], _value(found[2]), where)
+        return
+    if command or text.startswith(("srun", "torchrun", "python")) or " python" in text:
+        for inline in _INLINE.finditer(text[:1000]):
+            if matters(inline[1]):
+                yield from _variable(inline[1], _value(inline[2]), where)
+    if "environ" in text or "putenv" in text:
+        for setting in _PYTHON.finditer(text[:1000]):
+            if matters(setting[1]):
+                yield from _variable(setting[1], setting[2], where)
+
+
+def _shown_below(paste: Paste, position: int, name: str) -> Iterator[Piece]:
+    """``echo $CUDA_VISIBLE_DEVICES`` and the line below it; a command right below means: empty."""
+    below = position + 1
+    if below >= len(paste) or paste.taken[below] or paste.numbers[below] != paste.numbers[position] + 1:
+        return
+    value = "" if below in paste.commands else paste.texts[below]
+    paste.take(position, position if below in paste.commands else below)
+    yield from _variable(name, value, paste.where(position))
+
+
+def _value(text: str) -> str:
+    """A value without quotes, and without a comment after it."""
+    text = text.strip()
+    if text[:1] in "\"'" and text[1:].find(text[0]) >= 0:
+        return text[1 : text.index(text[0], 1)]
+    return text.rstrip("\\").strip()[:1000]
+
+
+def _variable(name: str, value: str, where: str) -> Iterator[Piece]:
+    yield Environment(source=where, variables={name: value})
+    if name in ("CUDA_HOME", "CUDA_PATH") and value[:1] in "/CD" and "cuda" in value.lower():
+        yield Said("toolkit.path", value, where, Trust.SHOWN)
+    if name == "CONDA_PREFIX" and value.startswith("/"):
+        yield Said("conda.prefix", value, where, Trust.SHOWN)
