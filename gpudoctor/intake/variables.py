@@ -81,7 +81,7 @@ def _shown_below(paste: Paste, position: int, name: str) -> Iterator[Piece]:
 def _value(text: str) -> str:
     """A value without quotes, and without a comment after it."""
     text = text.strip()
-    if text[:1] in "\"'" and text[1:].find(text[0]) >= 0:
+    if text[:1] in ("\"", "'") and text[1:].find(text[0]) >= 0:
         return text[1 : text.index(text[0], 1)]
     return text.rstrip("\\").strip()[:1000]
 
