@@ -133,8 +133,8 @@ def _version(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    """An absolute path without control characters. Raises NotPrintableError for anything else."""
-    absolute = text.startswith("/") or re.match(r"[A-Za-z]:[\\/]", text)
+    """An absolute path without control characters, or a paste's plain ``python``. Else raises NotPrintableError."""
+    absolute = text == "python" or text.startswith("/") or re.match(r"[A-Za-z]:[\\/]", text)
     if not absolute or _CONTROL.search(text):
         raise NotPrintableError(text)
     return text
