@@ -250,6 +250,11 @@ def test_variables_of_the_user_do_not_stop_it(variables: dict[str, str], good: M
     assert isinstance(found.interpreter, Interpreter)
 
 
+def test_a_failed_start_does_not_wait_for_input(tmp_path: Path) -> None:
+    found = look(script(tmp_path, "echo ${PYTHONINSPECT-not set}; exit 1"), PYTHONINSPECT="1")
+    assert found.interpreter == Missing("crashed", "exit code 1 before it answered; it printed: not set", WHERE)
+
+
 def test_it_leaves_no_file(good: Made, tmp_path: Path) -> None:
     Path("sitecustomize.py").write_text("")
     put(good.site, {"sitecustomize.py": "import helper\n", "helper.py": ""})
