@@ -227,8 +227,8 @@ class DriverFiles(Fact, frozen=True, kw_only=True):
     """The driver as installed on disk: kernel modules per kernel, DKMS states, user-mode library versions.
 
     ``libraries`` are the versions in the names of libnvidia-ml.so.* and libcuda.so.* in the loader's folders.
-    ``packages`` are the distribution's own driver packages (``name version``) where its database is readable. ``flavour`` is that
-    of the installed kernel module by its licence (modinfo), whether it is loaded or not.
+    ``packages`` are the distribution's own driver packages (``name version``) where its database is readable.
+    ``flavour`` is that of the installed kernel module by its licence (modinfo), whether it is loaded or not.
     """
 
     modules: tuple[ModuleFile, ...] = ()

@@ -15,6 +15,7 @@ from gpudoctor.facts import Facts
 from gpudoctor.intake.collect_env import read_collect_env
 from gpudoctor.intake.containers import read_container_commands, read_container_files
 from gpudoctor.intake.devices import read_device_nodes, read_lspci
+from gpudoctor.intake.distribution import read_distribution_packages
 from gpudoctor.intake.jax_info import read_jax_info
 from gpudoctor.intake.kernel import (
     read_dkms,
@@ -64,6 +65,7 @@ FORMATS: tuple[Format, ...] = (
     read_modinfo,
     read_secure_boot,
     read_dkms,
+    read_distribution_packages,
     read_kernel_log,
     read_services,
     read_container_commands,

@@ -23,9 +23,14 @@ _STRANGERS = 4
 
 def read_collect_env(paste: Paste) -> Iterator[Piece]:
     """Every collect_env block in the paste."""
-    for mark in ("CUDA used to build PyTorch", "PyTorch version"):
+    for mark in (
+        "CUDA used to build PyTorch",
+        "Collecting environment information",
+        "PyTorch version",
+        "GPU models and ",
+    ):
         for position in tuple(paste.holding(mark)):
-            if not paste.taken[position] and (mark != "PyTorch version" or _begins(paste, position)):
+            if not paste.taken[position] and (not mark.startswith("PyTorch") or _begins(paste, position)):
                 yield from _block(paste, _start(paste, position))
 
 

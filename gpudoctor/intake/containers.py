@@ -22,10 +22,10 @@ _IMAGE = re.compile(
     r"[a-z0-9][\w.-]{0,100}(?::\d{2,5})?(?:/[\w.-]{1,100}){0,4}(?::[\w.+-]{1,100})?(?:@sha256:[0-9a-f]{8,64})?$"
 )
 _WITH_VALUE = """
-    --gpus --runtime --device --shm-size --ipc --env -e --volume -v --name --network --net --user -u --workdir -w --publish
-    -p --entrypoint --cap-add --security-opt --mount --hostname -h --memory -m --cpus --ulimit --restart --label -l --pid
-    --group-add --env-file --platform --add-host --device-cgroup-rule --cgroupns --userns --log-driver --pull --hooks-dir
-    --annotation --tmpfs --cpuset-cpus --cidfile --bind -B --home -H --pwd
+    --gpus --runtime --device --shm-size --ipc --env -e --volume -v --name --network --net --user -u --workdir -w
+    --publish -p --entrypoint --cap-add --security-opt --mount --hostname -h --memory -m --cpus --ulimit --restart
+    --label -l --pid --group-add --env-file --platform --add-host --device-cgroup-rule --cgroupns --userns
+    --log-driver --pull --hooks-dir --annotation --tmpfs --cpuset-cpus --cidfile --bind -B --home -H --pwd
 """
 _TAKES_VALUE = frozenset(_WITH_VALUE.split())
 

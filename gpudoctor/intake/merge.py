@@ -18,6 +18,7 @@ from gpudoctor.facts import (
     CudaDriver,
     CudnnCopies,
     CudnnCopy,
+    DriverFiles,
     Environment,
     Fact,
     Facts,
@@ -84,6 +85,9 @@ class _Gathered:
         if _DRIVER_PACKAGE.fullmatch(name):
             if words.driver(version):
                 self.said["driver"].append(Said("driver", words.driver(version) or "", piece.where, Trust.STATED))
+            if name.startswith("nvidia-") and name != "nvidia-driver":
+                files = DriverFiles(source=piece.where, packages=(f"{name} {version}",))
+                self.records[DriverFiles].append(files)
         elif name == "torch.version.cuda":
             key = "none" if words.is_nothing(version) else words.cuda(version)
             self.said["torch.cuda"] += [Said("torch.cuda", key, piece.where)] if key else []
@@ -146,6 +150,7 @@ def merge(pieces: Iterable[Piece]) -> Facts:
         "hosted": _hosted(g),
         "pci": pci,
         "kernel_driver": _kernel_driver(g, isinstance(wsl, Missing)),
+        "driver_files": _driver_files(g),
         "kernel_log": _kernel_log(g),
         "services": _services(g),
         "environment": _environment(g),
@@ -186,7 +191,6 @@ def _whole() -> dict[str, type]:
         "kernel_modules",
         "secure_boot",
         "device_nodes",
-        "driver_files",
         "container_start",
         "shared_memory",
         "scheduler",
@@ -402,6 +406,21 @@ def _kernel_driver(g: _Gathered, not_wsl: bool) -> KernelDriver | Missing:
         source=joined([said.where for said in (version, flavour) if said]),
         version=version.value,
         flavour=flavour.value if flavour else None,  # type: ignore[arg-type]
+    )
+
+
+def _driver_files(g: _Gathered) -> DriverFiles | Missing:
+    """What modinfo, DKMS and the distribution's packages show of the driver on disk, together."""
+    found = [record for record in g.records.get(DriverFiles, ()) if isinstance(record, DriverFiles)]
+    if not found:
+        return NOT_IN_PASTE
+    return DriverFiles(
+        source=joined([record.source for record in found]),
+        modules=tuple(dict.fromkeys(module for record in found for module in record.modules)),
+        dkms=tuple(state for record in found for state in record.dkms),
+        libraries=tuple(dict.fromkeys(version for record in found for version in record.libraries)),
+        packages=tuple(dict.fromkeys(package for record in found for package in record.packages)),
+        flavour=next((record.flavour for record in found if record.flavour), None),
     )
 
 

@@ -28,7 +28,9 @@ _SPEAKS = re.compile(
     r"|flatpak|no devices"
     r"|\bevents?\b|systemd|cgroup|conf_compute|cc_mode|host_tee|iommu|uvm|topo\b|crash|freez|slow|wrong|descriptor|_pb2"
     r"|permission|\bgroups?\b|power|performance|thunderbolt|remap|vgpu|licen[sc]e|lost|fell off|notebook"
-    r"|spyder|terminal",
+    r"|spyder|terminal"
+    r"|cuinit|librar|device|capabilit|unsigned|\broot\b|\bcpu\b|\bboot|black screen|minutes|\.so\b|ldconfig|\bdll\b|nvswitch"
+    r"|shm_size|runtime|before:|after:|\bvia\b|staged|\btoolkit|dcgm|nvl\d|nvfabric|service\b",
     re.IGNORECASE,
 )
 _TORCH = re.compile(r"\btorch\b|pytorch|\bc10\b|aten|torch[/\\.]|AcceleratorError", re.IGNORECASE)
@@ -107,7 +109,7 @@ _CUINIT = re.compile(r"failed call to cuInit: .{0,80}?(CUDA_ERROR_\w{1,60})")
 _CUINIT_NUMBER = re.compile(r"failed call to cuInit: .{0,40}?\((\d{1,3})\)")
 _COUNT_CALL = re.compile(
     r"cudaGetDeviceCount\(\).{0,160}?Error (\d{1,3}):|cudaGetDeviceCount returned (\d{1,3})\b"
-    r"|cuInit\D{0,20}(?:returned|=) (\d{1,3})\b"
+    r"|cuInit\W{0,3}(?:err(?:or)?|returned|failed|status)?\W{0,4}(\d{1,3})\b"
 )
 _FOUND_VERSION = re.compile(r"driver on your system is too old \(found version (\d{4,5})\)")
 _LIBCUDA_VERSION = re.compile(r"libcuda reported version is: (\d{3}\.\d{1,3}(?:\.\d{1,3})?)")

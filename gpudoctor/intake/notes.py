@@ -1,6 +1,6 @@
-"""Small nested notes, as people and scripts write them: a name with a colon, and ``key: value`` lines below or behind it.
+"""Small nested notes, as people and scripts write them: a name with a colon, ``key: value`` lines below or behind it.
 
-``wsl:`` / ``version: 1``, ``mig:`` / ``mode: Enabled`` / ``instances: 0``, ``jetson: model: …``, ``pcie:`` / ``gen: 1``.
+``wsl:`` with ``version: 1``, ``mig:`` with ``mode: Enabled`` and ``instances: 0``, ``jetson: model: …``.
 """
 
 from __future__ import annotations

@@ -72,9 +72,10 @@ def read_statements(paste: Paste) -> Iterator[Piece]:
             yield from _heading(paste, position, text.rstrip(":"))
             continue
         pieces = read(parts[0], parts[1], paste.where(position), Trust.STATED)
-        if pieces is not None:
+        said = None if pieces is None else list(pieces)
+        if said or (said is not None and (words.is_nothing(parts[1]) or LABELS.get(parts[0]) is _nothing)):
             paste.take(position)
-            yield from pieces
+            yield from said
 
 
 def _heading(paste: Paste, position: int, text: str) -> Iterator[Piece]:
@@ -432,7 +433,7 @@ _label(
 _label(
     _cuda,
     """
-    cuda version; cuda; cuda toolkit version; cuda toolkit; cudatoolkit version; cuda version installed; cuda
+    cuda version; cuda; cuda toolkit version; cuda toolkit;  cuda version installed; cuda
     runtime; system cuda version; system cuda; cuda toolkit installed
     """,
 )
@@ -487,7 +488,7 @@ _label(_package("keras"), "keras version; keras")
 _label(
     _container,
     """
-    running in container; container; container runtime; container engine; docker; in container; running in docker;
+    running in container; container; container runtime; container engine; in container; running in docker;
     virtualization
     """,
 )

@@ -34,6 +34,8 @@ _ECHOED = re.compile(r"(?:echo|printenv) \"?\$?\{?([A-Z][A-Z0-9_]{2,60})\}?\"?$"
 
 def matters(name: str) -> bool:
     """Whether a variable concerns GPU computing and does not look like a secret."""
+    if name.startswith(("CUDA_ERROR", "CUDNN_STATUS", "NCCL_INFO")):
+        return False
     return (name in _NAMES or name.startswith(_PREFIXES)) and not _SECRET.search(name)
 
 
@@ -81,7 +83,7 @@ def _shown_below(paste: Paste, position: int, name: str) -> Iterator[Piece]:
 def _value(text: str) -> str:
     """A value without quotes, and without a comment after it."""
     text = text.strip()
-    if text[:1] in ("\"", "'") and text[1:].find(text[0]) >= 0:
+    if text[:1] in ('"', "'") and text[1:].find(text[0]) >= 0:
         return text[1 : text.index(text[0], 1)]
     return text.rstrip("\\").strip()[:1000]
 

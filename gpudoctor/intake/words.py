@@ -18,8 +18,8 @@ _NOTHING = """
 NOTHING = frozenset({"", *(word.strip() for line in _NOTHING.splitlines() for word in line.split(";"))})
 
 _DRIVER = re.compile(r"(?<![\d.+:/-])(\d{3}\.\d{1,3}(?:\.\d{1,3})?)(?![\d.]*\d)")
-_CUDA = re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,2}){0,2})(?![\d])")
-_CUDA_WORD = re.compile(r"cu(?:da)?[-_ ]?v?(\d{1,2}(?:\.\d{1,2}){1,2})", re.IGNORECASE)
+_CUDA = re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,2}(?:\.\d{1,4})?)?)(?![\d])")
+_CUDA_WORD = re.compile(r"cu(?:da)?[-_ ]?v?(\d{1,2}\.\d{1,2}(?:\.\d{1,4})?)", re.IGNORECASE)
 _PYTHON = re.compile(r"(?<![\d.])([23]\.\d{1,2}(?:\.\d{1,2}(?:(?:a|b|rc)\d{1,2})?)?t?)(?![\d])")
 _VERSION = re.compile(
     r"(?<![\w.])v?(\d{1,4}(?:\.\d{1,8}){1,4}(?:[._-]?(?:a|b|rc|alpha|beta|post|dev)[._-]?\d{0,8}){0,2}(?:\+[\w.]{1,60})?)(?![\w])"
@@ -71,6 +71,9 @@ def version(text: str) -> str | None:
 def gpu_model(name: str) -> GpuModel | None:
     """The model that a printed name means, None where the matrix lists none or several of different capability."""
     found = load().gpu(name)
+    bare = name.partition(" (")[0]
+    if isinstance(found, Unlisted) and bare and bare != name:  # "Tesla V100 (DGX)"
+        found = load().gpu(bare)
     return None if isinstance(found, Unlisted) or found.other_capabilities else found
 
 

@@ -53,8 +53,12 @@ def _measured(case: Case, style: int | None) -> Measured:
 
 def known_facts(intake: Intake) -> tuple[str, ...]:
     """The names of the facts that the text showed."""
-    names = (name for name in intake.facts.__struct_fields__ if name not in ("gpudoctor", "created", "origin", "request"))
-    return tuple(name for name in names if not isinstance(getattr(intake.facts, name), Missing) and getattr(intake.facts, name))
+    names = (
+        name for name in intake.facts.__struct_fields__ if name not in ("gpudoctor", "created", "origin", "request")
+    )
+    return tuple(
+        name for name in names if not isinstance(getattr(intake.facts, name), Missing) and getattr(intake.facts, name)
+    )
 
 
 # -------------------------------------------------------------------------------------------------- printing
@@ -87,7 +91,7 @@ def summary(measured: tuple[Measured, ...]) -> str:
         (
             f"derivable broken cases: first cause right in {right} of {len(derivable)} ({right / len(derivable):.1%})",
             f"named causes: right in {precise} of {len(named)} ({precise / max(len(named), 1):.1%})",
-            f"healthy cases: false alarms of error severity in {sum(bool(m.errors) for m in healthy)} of {len(healthy)}",
+            f"healthy cases: {sum(bool(m.errors) for m in healthy)} of {len(healthy)} with a false alarm (error)",
             f"lines recognised: {recognised} of {lines} ({recognised / max(lines, 1):.1%})",
         )
     )

@@ -115,7 +115,7 @@ def _blocks(evidence: dict[str, Any], case_id: str) -> Iterator[Block]:
         yield Block("conda list", tuple(_conda_row(name, text) for name, text in evidence["conda"].items()))
     if "nvidia_smi" in evidence:
         yield from _nvidia_smi(evidence["nvidia_smi"])
-    if "nvcc" in evidence and "collect_env" not in evidence:
+    if "nvcc" in evidence and "CUDA runtime version" not in evidence.get("collect_env", {}):
         yield _nvcc(evidence["nvcc"], turn)
     if "cudnn" in evidence:
         yield Block("", (f"cuDNN version: {evidence['cudnn']}",))
@@ -137,7 +137,9 @@ _SHOWN = frozenset(
 
 
 def _platform(platform: dict[str, Any]) -> Block:
-    os = platform.get("os") or {"windows": "Windows", "macos": "macOS", "wsl2": "Linux"}.get(platform.get("kind", ""), "")
+    os = platform.get("os") or {"windows": "Windows", "macos": "macOS", "wsl2": "Linux"}.get(
+        platform.get("kind", ""), ""
+    )
     if platform.get("kind") == "wsl2" and "wsl" not in os.lower():
         os = f"{os} (WSL2)"
     labels = {"OS": os, "Architecture": platform.get("arch"), "Python version": platform.get("python")}
@@ -146,8 +148,8 @@ def _platform(platform: dict[str, Any]) -> Block:
 
 
 _COLLECT_ENV = (
-    "PyTorch version", "Is debug build", "CUDA used to build PyTorch", "ROCM used to build PyTorch", "", "OS", "GCC version",
-    "Libc version", "", "Python version", "Python platform", "Is CUDA available", "CUDA runtime version",
+    "PyTorch version", "Is debug build", "CUDA used to build PyTorch", "ROCM used to build PyTorch", "",
+    "OS", "GCC version", "Libc version", "", "Python version", "Python platform", "Is CUDA available", "CUDA runtime version",
     "CUDA_MODULE_LOADING set to", "GPU models and configuration", "Nvidia driver version", "cuDNN version",
     "HIP runtime version", "MIOpen runtime version",
 )  # fmt: skip
@@ -189,7 +191,10 @@ def _nvidia_smi(told: dict[str, Any]) -> Iterator[Block]:
         yield Block("nvidia-smi", (told["error"],))
     if told.get("driver"):
         yield Block("nvidia-smi", tuple(_table(told, gpus)))
-    elif gpus:
+        return
+    if told.get("cuda"):
+        yield Block("", (f"nvidia-smi CUDA version: {told['cuda']}",))
+    if gpus:
         yield Block("", tuple(f"GPU {index}: {gpu['name']}" for index, gpu in enumerate(gpus)))
 
 
@@ -215,7 +220,7 @@ def _table(told: dict[str, Any], gpus: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _nvcc(version: str, turn: int) -> Block:
-    if turn % 4 == 0:
+    if turn % 4 == 0 or "." not in version:
         return Block("", (f"CUDA version: {version}",))
     short = ".".join(version.split(".")[:2])
     return Block(
