@@ -103,7 +103,9 @@ class Child:
         environ: Mapping[str, str],
         limits: Limits,
         cwd: str | None = None,
+        listens: bool = False,
     ) -> None:
+        self._listens = listens
         self._argv = list(argv)
         self._program = program
         self._environ = dict(environ)
@@ -127,9 +129,14 @@ class Child:
         environ: Mapping[str, str],
         limits: Limits,
         options: Sequence[str] = (),
+        listens: bool = False,
     ) -> Child:
-        """A child that runs ``program`` (Python source in ASCII) in another interpreter."""
-        return cls([executable, *options, "-c", BOOTSTRAP], program=program, environ=environ, limits=limits)
+        """A child that runs ``program`` (Python source in ASCII) in another interpreter.
+
+        One that ``listens`` gets instructions by :meth:`send`; another's standard input ends with the program.
+        """
+        argv = [executable, *options, "-c", BOOTSTRAP]
+        return cls(argv, program=program, environ=environ, limits=limits, listens=listens)
 
     def __enter__(self) -> Child:
         self._started = time.monotonic()
@@ -252,6 +259,8 @@ class Child:
                 data = self._program.encode("ascii")
                 self._process.stdin.write(str(len(data)).encode() + b"\n" + data)
                 self._process.stdin.flush()
+                if not self._listens:
+                    self._process.stdin.close()
         self._fed.set()
 
     def _listen(self) -> None:

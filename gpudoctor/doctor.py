@@ -31,6 +31,7 @@ Watch = Callable[[str, str], None]
 _BASE_SECONDS = 600.0
 _SECONDS_PER_GPU = 60.0
 _WITNESS_SECONDS = 20.0
+_IDLE_SECONDS = 60.0
 _LOOK_SHARE = 0.4  # of the whole time; what remains is for the frameworks
 
 _T = TypeVar("_T")
@@ -92,11 +93,12 @@ def _look(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) 
 
     seconds = (limits.deadline - time.monotonic()) * _LOOK_SHARE
     patience = Limits.within(seconds)
+    unhurried = Limits.within(seconds, _IDLE_SECONDS)
     watch("driver", "look")
     watch("environment", "look")
     nvml_answer = _Background(lambda: nvml(world, patience))
     cuda_answer = _Background(lambda: cuda_driver(world, patience))
-    target_answer = _Background(lambda: ask_target(world, plan.executable, patience))
+    target_answer = _Background(lambda: ask_target(world, plan.executable, unhurried))
     library_answer = _Background(lambda: look(libcuda, world))
     host_answer = _Background(lambda: {name: look(probe, world) for name, probe in HOST_PROBES.items()})
 
@@ -129,7 +131,7 @@ def _train(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch)
         executable=plan.executable,
         frameworks=names,
         environ=world.environ,
-        limits=Limits(limits.deadline, smoke.IDLE_SECONDS),
+        limits=smoke.patience(limits.deadline - time.monotonic()),
         decide=lambda _name, imported: _place(imported, plan.request),
         witness=lambda pids, gpu: _witness(world, pids, gpu, limits),
         gpus=facts.known_gpus(),

@@ -763,6 +763,7 @@ class Proof(Record, frozen=True, kw_only=True):
 class Smoke(Fact, frozen=True, kw_only=True):
     """One smoke-training job: how far it came, what it measured, and the evidence about where it computed.
 
+    ``loss`` holds None where the loss was no finite number.
     ``result`` says what is proved, not what is wrong. ``stage`` is the last stage that began; ``device`` is the
     framework's name for the device (``cuda:0``), ``gpu`` NVML's index of it, None on the CPU. ``error`` is the last
     meaningful line of a failure, ``ended`` how the child ended (exception, signal SIGSEGV, hung, exit code 3).
@@ -777,7 +778,7 @@ class Smoke(Fact, frozen=True, kw_only=True):
     ended: str | None = None
     pid: int | None = None
     wait_channel: str | None = None
-    loss: tuple[float, ...] = ()
+    loss: tuple[float | None, ...] = ()
     accuracy: float | None = None
     precision: float | None = None
     recall: float | None = None
@@ -867,8 +868,20 @@ _decoder = msgspec.json.Decoder(Facts)
 
 
 def encode(facts: Facts) -> bytes:
-    """Facts as indented JSON with a final newline."""
-    return msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n"
+    """Facts as indented JSON with a final newline. Text that is no Unicode (a lone surrogate) is written escaped."""
+    try:
+        data = msgspec.json.encode(facts)
+    except UnicodeEncodeError:
+        data = msgspec.json.encode(_unicode(msgspec.to_builtins(facts)))
+    return msgspec.json.format(data, indent=1) + b"\n"
+
+
+def _unicode(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_unicode(key): _unicode(one) for key, one in value.items()}
+    return [_unicode(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def decode(data: bytes | str) -> Facts:

@@ -129,7 +129,9 @@ class Jobs:
 
     def _start(self, name: FrameworkName, scratch: Path | None, stack: contextlib.ExitStack) -> None:
         environ = child_environ(self.plan.environ, name, scratch)
-        child = Child.python(self.plan.executable, program(name), environ=environ, limits=self.plan.limits)
+        child = Child.python(
+            self.plan.executable, program(name), environ=environ, limits=self.plan.limits, listens=True
+        )
         course = _Course(Told(name), child)
         listener = threading.Thread(target=self._listen, args=(course,), daemon=True)
         # The listener ends when the child does; it is waited for after that.

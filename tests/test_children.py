@@ -130,9 +130,14 @@ def test_a_program_that_cannot_be_started_is_an_ending() -> None:
 
 def test_instructions_sent_at_once_arrive_after_the_program() -> None:
     program = SAY + "say(got=json.loads(sys.stdin.readline()))"
-    with Child.python(sys.executable, program, environ=dict(os.environ), limits=Limits.within(10)) as child:
+    limits = Limits.within(10)
+    with Child.python(sys.executable, program, environ=dict(os.environ), limits=limits, listens=True) as child:
         child.send({"go": 1})
         assert list(child.messages()) == [{"got": {"go": 1}}]
+
+
+def test_a_child_that_gets_no_instructions_sees_the_end_of_its_input() -> None:
+    assert run("say(rest=sys.stdin.read())")[0] == [{"rest": ""}]
 
 
 def test_kill_all_ends_what_still_runs() -> None:

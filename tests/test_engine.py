@@ -21,7 +21,7 @@ def rule(*detectors: object, name: str = "a-rule", **settings: object) -> Rule:
 
 
 def outcome(facts: f.Facts, *detectors: object, **settings: object) -> Outcome:
-    return evaluate([rule(*detectors, **settings)], facts, MATRIX)[0].outcome
+    return evaluate([rule(*detectors, **settings)], facts, MATRIX)[0].outcome  # type: ignore[arg-type]
 
 
 def wants_nvml(nvml: f.Nvml) -> Verdict:

@@ -10,6 +10,7 @@ import typer
 from gpudoctor import __version__
 from gpudoctor.cli.diagnose import diagnose
 from gpudoctor.cli.explain import explain, rules
+from gpudoctor.cli.matrix import matrix
 
 WRONG_USAGE = 2
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(diagnose)
 app.command()(explain)
 app.command("rules")(rules)
+app.command()(matrix)
 
 
 def _version(asked: bool) -> None:

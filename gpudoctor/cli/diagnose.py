@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 import time
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -20,6 +21,9 @@ from gpudoctor.cli.console import emit, say, style, writable
 from gpudoctor.facts import Facts, Request
 from gpudoctor.findings import Report
 from gpudoctor.world import World
+
+if TYPE_CHECKING:
+    from gpudoctor.privacy import Identity
 
 
 class Format(str, Enum):
@@ -174,7 +178,7 @@ def _save(facts: Facts, path: Path, *, redact: bool) -> None:
     from gpudoctor.privacy import redact as redacted
 
     try:
-        path.write_bytes(encode(redacted(facts)[0] if redact else facts))
+        path.write_bytes(encode(redacted(facts, identity=_identity())[0] if redact else facts))
     except OSError as error:
         say(f"{path} could not be written: {error.strerror}")
 
@@ -192,8 +196,9 @@ def _publish(
 
     look = style(sys.stdout, os.environ, verbose=verbose)
     if output is not None:
-        look = msgspec.structs.replace(look, colour=False) if isinstance(look, msgspec.Struct) else look
-    text = render(report, format.value, options=Options(style=look, fail_on=fail_on.value, redact=redact))
+        look = msgspec.structs.replace(look, colour=False, unicode=True)
+    options = Options(style=look, fail_on=fail_on.value, redact=redact, identity=_identity())
+    text = render(report, format.value, options=options)
     if output is None:
         emit(text)
         return
@@ -201,6 +206,12 @@ def _publish(
         output.write_text(text if text.endswith("\n") else text + "\n", "utf-8")
     except OSError as error:
         say(f"{output} could not be written: {error.strerror}")
+
+
+def _identity() -> Identity:
+    from gpudoctor.privacy import identify
+
+    return identify(os.environ, platform.node())
 
 
 def _exit_code(report: Report, fail_on: FailOn) -> int:

@@ -1,0 +1,83 @@
+"""Runs the gpudoctor command as its users do, and looks at what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_LIMIT_SECONDS = 300
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one run printed and how it ended. ``seconds`` of wall time."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The JSON report on stdout, which must be all of it."""
+        report = json.loads(self.stdout)
+        assert isinstance(report, dict)
+        return report
+
+    @property
+    def cause(self) -> str | None:
+        """The rule of the report's cause."""
+        cause = self.report["cause"]
+        return cause["rule"] if cause else None
+
+
+def environ(home: Path, **extra: str) -> dict[str, str]:
+    """A plain user's environment with a home of its own; the command is imported from this checkout."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "XDG_CACHE_HOME") if name in os.environ}
+    return {**kept, "HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **extra}
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of gpudoctor in this interpreter."""
+    return [sys.executable, "-m", "gpudoctor", *arguments]
+
+
+def gpudoctor(*arguments: str, home: Path, **extra: str) -> Ran:
+    """Run the command in ``home`` to its end."""
+    started = time.monotonic()
+    done = subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        cwd=home,
+        env=environ(home, **extra),
+        stdin=subprocess.DEVNULL,
+        timeout=_LIMIT_SECONDS,
+        check=False,
+    )
+    seconds = time.monotonic() - started
+    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode("utf-8", "replace"), seconds)
+
+
+def children_of(marker: str) -> list[int]:
+    """Processes whose environment holds the marker: whatever a run left behind, however it detached itself."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if marker.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def files_below(folder: Path) -> set[str]:
+    """Every file and folder below a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
