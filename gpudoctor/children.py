@@ -293,7 +293,7 @@ class Child:
             self._keep(before)
         try:
             message = json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             self._keep(line)
             return
         if isinstance(message, dict):

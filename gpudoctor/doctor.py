@@ -16,7 +16,7 @@ import msgspec
 
 from gpudoctor import __version__
 from gpudoctor.children import Limits
-from gpudoctor.facts import Facts, Frameworks, Imported, Missing, Request
+from gpudoctor.facts import CudnnCopies, Facts, Frameworks, Imported, Maybe, Missing, Request
 from gpudoctor.findings import Report
 from gpudoctor.views import wanted
 from gpudoctor.world import World
@@ -104,7 +104,10 @@ def _look(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) 
 
     facts = _with(facts, host_answer.result(patience), tuple(HOST_PROBES))
     yield facts
-    facts = _with(facts, _fields(target_answer.result(patience)), _TARGET_FIELDS)
+    target = target_answer.result(patience)
+    facts = _with(facts, _fields(target), _TARGET_FIELDS)
+    if not isinstance(target, Missing):
+        facts = msgspec.structs.replace(facts, cudnn=_joined(facts.cudnn, target.cudnn_wheels))
     watch("environment", "done")
     yield facts
     facts = _with(facts, _only("libcuda", library_answer.result(patience)), ("libcuda",))
@@ -206,6 +209,13 @@ def _fields(answer: Any) -> dict[str, Any] | Missing:
     if isinstance(answer, Missing):
         return answer
     return {name: getattr(answer, name) for name in (*_TARGET_FIELDS, "nvml", "gpus") if hasattr(answer, name)}
+
+
+def _joined(system: Maybe[CudnnCopies], wheels: Maybe[CudnnCopies]) -> Maybe[CudnnCopies]:
+    """The cuDNN copies of the system and those of the environment's packages; known only if both are."""
+    if isinstance(system, Missing) or isinstance(wheels, Missing):
+        return system if isinstance(system, Missing) else wheels
+    return CudnnCopies(source=f"{system.source}, {wheels.source}", copies=(*system.copies, *wheels.copies))
 
 
 def _only(name: str, answer: Any) -> dict[str, Any]:

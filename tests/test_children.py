@@ -47,7 +47,9 @@ def test_chatter_without_a_final_newline_hides_no_message() -> None:
     assert (messages, ending.tail) == ([{"a": 1}], ("no newline",))
 
 
-@pytest.mark.parametrize("line", ["@gpudoctor {broken", "@gpudoctor [1]", "@gpudoctor", "@gpudoctor \\xff\\xfe"])
+@pytest.mark.parametrize(
+    "line", ["@gpudoctor {broken", "@gpudoctor [1]", "@gpudoctor", "@gpudoctor \\xff\\xfe", "@gpudoctor " + "[" * 99999]
+)
 def test_a_marked_line_that_is_no_object_is_garbage_and_no_crash(line: str) -> None:
     messages, ending = run(f"sys.stdout.buffer.write(b'{line}\\n')\nsys.stdout.flush()\nsay(after=True)")
     assert (messages, ending.how) == ([{"after": True}], "exited")

@@ -6,6 +6,7 @@ for where it writes.
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -648,9 +649,9 @@ def _stuck(smoke: Smoke) -> str:
 
 
 def _measured(smoke: Smoke) -> Iterator[str]:
-    if smoke.loss:
-        first, last = text.small(smoke.loss[0]), text.small(smoke.loss[-1])
-        yield f"loss {first} → {last} {text.sparkline(smoke.loss)}"
+    losses = [math.nan if loss is None else loss for loss in smoke.loss]
+    if losses:
+        yield f"loss {text.small(losses[0])} → {text.small(losses[-1])} {text.sparkline(losses)}"
     if smoke.accuracy is not None:
         yield f"accuracy {text.number(smoke.accuracy)}"
     if smoke.examples_per_second is not None:
