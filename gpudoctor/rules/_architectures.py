@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gpudoctor.engine import cite
-from gpudoctor.facts import Build, Framework, Gpu, GpuCapability, Imported
+from gpudoctor.facts import Build, Framework, Gpu, GpuCapability, Gpus, Imported
 from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.relations import Capability, CodeTarget, Coverage, coverage, parse_targets
 from gpudoctor.remedies import InstallBuild
 from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
-from gpudoctor.views import DriverCuda, Proved
+from gpudoctor.views import DriverCuda, Proved, capabilities_of
 
 
 def kernels_for_gpu(
@@ -72,6 +72,16 @@ def _weaker(found: Found, way: Coverage, name: str, capability: GpuCapability, s
         severity=severity,
         confidence=Confidence.LIKELY,
     )
+
+
+def covers_every_gpu(build: Build, imported: Imported | None, gpus: Gpus) -> bool | None:
+    """Whether a build has machine code for all GPUs here; None where that is not known."""
+    stated = imported.targets if imported and imported.targets else build.targets
+    known = capabilities_of(gpus)
+    if not stated or not known or any(not isinstance(gpu.capability, GpuCapability) for gpu in gpus.gpus):
+        return None
+    targets = parse_targets(stated)
+    return all(coverage(targets, Capability.parse(value)) in (Coverage.NATIVE, Coverage.UNCERTAIN) for value in known)
 
 
 def shown(targets: tuple[CodeTarget, ...]) -> str:

@@ -26,3 +26,31 @@ def first_match(patterns: Iterable[str], text: str) -> str | None:
         if match:
             return match[0]
     return None
+
+
+# What people and programs write when a framework runs and shows no GPU. None of it says why.
+_NO_GPU = (
+    r"(?:Num )?GPUs?(?: Available)?:? {0,4}(?:\[\]|0)$",
+    r"list_physical_devices\(.{0,20}\)(?: ?->| ?=|:)? ?\[\]",
+    r"^\[PhysicalDevice\(name='/physical_device:CPU:0', device_type='CPU'\)\]$",
+    r"is_gpu_available\(\)(?: ?->| ?=|:| returns)? ?False",
+    r"^\[(?:CpuDevice\(id=0\)|TFRT_CPU_0)\]$",
+    r"jax\.devices\(\)(?: ?->| ?=|:)? ?\[(?:CpuDevice|TFRT_CPU)",
+    r"No GPU/TPU found, falling back to CPU",
+    r"GPU is NOT AVAILABLE",
+    r"\bno GPUs? (?:is |are )?(?:detected|available|found|listed|visible)\b",
+    r"\bGPU (?:is )?not (?:detected|found|visible|recogni[sz]ed)\b",
+    (
+        r"\b(?:does|do|did|is|are)(?: not|n't) (?:detect|see|find|list|show|use|using|recogni[sz]e|detecting|finding)"
+        r"(?: the| my| any| a)? GPUs?\b"
+    ),
+    r"\blists? (?:only|no) (?:the )?(?:/device:)?(?:CPU|GPU)\b",
+    r"\bonly (?:the )?CPU devices? (?:is|are)\b",
+    r"Cannot dlopen some GPU libraries",
+    r"Skipping registering GPU devices",
+)
+
+
+def lists_no_gpu(text: str) -> str | None:
+    """The part of a message that says that a framework shows no GPU, None for another message."""
+    return first_match(_NO_GPU, text)

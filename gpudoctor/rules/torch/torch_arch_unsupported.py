@@ -26,10 +26,10 @@ importing, against the compute capability that NVML reports for each GPU.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Gpus, Message
-from gpudoctor.findings import Confidence, Found, Verdict
+from gpudoctor.facts import Build, Gpus, Imported, Message
+from gpudoctor.findings import Confidence, Found, Passed, Verdict
 from gpudoctor.remedies import InstallBuild
-from gpudoctor.rules._architectures import kernels_for_gpu
+from gpudoctor.rules._architectures import covers_every_gpu, kernels_for_gpu
 from gpudoctor.rules._texts import first_match
 from gpudoctor.views import DriverCuda, capabilities_of
 
@@ -40,17 +40,24 @@ _TEXTS = (
     r"CUDA capability sm_\d+ is not compatible with the current PyTorch installation",
     r"Found GPU\d+ .{0,80} which is of cuda capability [\d.]+",
     r"Found GPU\d+ .{0,80} which is of compute capability \(CC\) [\d.]+",
+    r"PyTorch no longer supports this GPU because it is too old",
+    r"The current PyTorch install(?:ation)? supports CUDA capabilities",
     r"no kernel image is available for execution on the device",
     r"cudaErrorNoKernelImageForDevice",
+    r"not built for .{0,40}\bsm_\d{2,3}\b",
 )
 
 
 @RULE.detector
-def torch_says_so(message: Message, driver: DriverCuda | None, gpus: Gpus | None) -> Verdict:
+def torch_says_so(
+    message: Message, driver: DriverCuda | None, gpus: Gpus | None, build: Build | None, imported: Imported | None
+) -> Verdict:
     """PyTorch or CUDA finds no code for the device."""
     text = first_match(_TEXTS, message.text)
     if text is None:
         return None
+    if build and gpus and covers_every_gpu(build, imported, gpus):
+        return Passed(f"PyTorch {build.version} has machine code for every GPU here")
     # The bare CUDA text may come from an extension; PyTorch's own warning names PyTorch.
     own = "PyTorch" in text or "Found GPU" in text
     return Found(

@@ -1,0 +1,150 @@
+"""A compiled extension has no kernels for this GPU, though the framework itself has.
+
+## What it means
+vLLM, flash-attn, xformers, bitsandbytes and others bring CUDA code of their own, for fewer GPUs than PyTorch. The
+framework trains on this GPU; a call into the extension ends with "no kernel image is available for execution on the
+device".
+
+## Why it happens
+The extension's release leaves this GPU out: too old for it (flash-attn 2 needs 8.0, vLLM's wheels 7.0), or newer than
+the release; or it was compiled here for another GPU (TORCH_CUDA_ARCH_LIST).
+
+## How to fix
+Take a release of the extension that has this GPU, compile it for this GPU, or do without it.
+
+## How it is detected
+CUDA's words together with the architecture list of the installed PyTorch, which covers every GPU here; and the lowest
+capability that the matrix knows of the extension.
+
+## Sources
+- https://docs.nvidia.com/cuda/cuda-c-programming-guide/#application-compatibility
+- https://docs.vllm.ai/en/latest/getting_started/installation/gpu.html
+- https://github.com/Dao-AILab/flash-attention#nvidia-cuda-support
+"""
+
+from __future__ import annotations
+
+from gpudoctor.engine import Rule, cite
+from gpudoctor.facts import Build, Gpus, Imported, Message, Packages
+from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
+from gpudoctor.matrix import Matrix, Unlisted
+from gpudoctor.relations import Capability
+from gpudoctor.remedies import Run
+from gpudoctor.rules._architectures import covers_every_gpu
+from gpudoctor.rules._texts import first_match
+from gpudoctor.views import capabilities_of
+
+RULE = Rule(frameworks=("torch",), masks=("torch-arch-unsupported",))
+
+_EXTENSIONS = frozenset(
+    {
+        "vllm",
+        "flash-attn",
+        "xformers",
+        "bitsandbytes",
+        "deepspeed",
+        "apex",
+        "sglang",
+        "flashinfer-python",
+        "auto-gptq",
+        "autoawq",
+        "exllamav2",
+        "mamba-ssm",
+        "causal-conv1d",
+        "torch-scatter",
+        "torch-sparse",
+        "mmcv",
+        "mmcv-full",
+        "detectron2",
+        "pytorch3d",
+        "spconv",
+        "nerfacc",
+        "gsplat",
+        "tiny-cuda-nn",
+        "sgl-kernel",
+        "cupy",
+        "sageattention",
+    }
+)
+_TEXTS = (
+    r"no kernel image is available for execution on the device",
+    r"cudaErrorNoKernelImageForDevice",
+    r"CUDA_ERROR_NO_BINARY_FOR_GPU",
+)
+_OWN_WORDS = (
+    r"FlashAttention (?:only )?supports? (?:only )?Ampere GPUs or newer",
+    (
+        r"requires? (?:a )?(?:GPU with )?(?:CUDA )?compute capability (?:of )?(?:at least |>= "
+        r"?)\d\.\d.{0,80}\bGPU (?:has|with|is)"
+    ),
+)
+
+
+@RULE.detector
+def kernels_missing_elsewhere(
+    message: Message, build: Build, gpus: Gpus, imported: Imported | None, packages: Packages | None
+) -> Verdict:
+    """CUDA misses a kernel, and PyTorch has code for every GPU here."""
+    own = first_match(_OWN_WORDS, message.text)
+    text = own or first_match(_TEXTS, message.text)
+    if text is None:
+        return None
+    if not own:
+        if build.accelerator != "cuda":
+            return NotApplicable("no CUDA build of PyTorch")
+        covered = covers_every_gpu(build, imported, gpus)
+        if covered is None:
+            return NotJudged("whether PyTorch has kernels for this GPU is not known")
+        if not covered:
+            return NotApplicable("PyTorch itself has no kernels for this GPU")
+    found = [p for p in (packages.packages if packages else ()) if p.name in _EXTENSIONS]
+    names = ", ".join(f"{p.name} {p.version or ''}".strip() for p in found)
+    evidence: tuple[Evidence, ...] = (
+        cite("message", text, message),
+        cite("compute capability", ", ".join(capabilities_of(gpus)), gpus),
+    )
+    if packages and names:
+        evidence += (cite("extensions", names, packages),)
+    return Found(
+        title=f"{names or 'An extension'} has no kernels for this GPU, though PyTorch {build.version} has."
+        if len(found) < 2
+        else f"An extension has no kernels for this GPU, though PyTorch {build.version} has: one of {names}.",
+        detail=text,
+        evidence=evidence,
+        remedies=(_remedy(capabilities_of(gpus)),),
+        confidence=Confidence.LIKELY,
+    )
+
+
+@RULE.detector
+def lowest_capability_of_the_extension(packages: Packages, gpus: Gpus, matrix: Matrix) -> Verdict:
+    """An installed extension whose release starts above a GPU here."""
+    lowest = min(map(Capability.parse, capabilities_of(gpus)), default=None)
+    if lowest is None:
+        return NotApplicable("no GPU whose compute capability is known")
+    for package in packages.packages:
+        if package.name not in _EXTENSIONS or not package.version:
+            continue
+        row = matrix.companion(package.name, package.version)
+        if isinstance(row, Unlisted) or row.min_capability is None or lowest >= Capability.parse(row.min_capability):
+            continue
+        return Found(
+            title=f"{package.name} {package.version} needs compute capability {row.min_capability}; {lowest} is here.",
+            evidence=(
+                cite(package.name, package.version, packages),
+                cite("compute capability", str(lowest), gpus),
+            ),
+            remedies=(_remedy((str(lowest),)),),
+            severity=Severity.WARNING,
+            confidence=Confidence.LIKELY,
+        )
+    return Passed("no extension that is known to leave a GPU here out")
+
+
+def _remedy(capabilities: tuple[str, ...]) -> Run:
+    wanted = ";".join(capabilities) or "this GPU"
+    return Run(
+        title="Take a release of the extension for this GPU, compile it, or leave it out",
+        where="environment",
+        note=f"When compiling: TORCH_CUDA_ARCH_LIST={wanted} and pip install --no-binary of the extension.",
+    )

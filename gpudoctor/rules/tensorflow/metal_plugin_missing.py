@@ -1,0 +1,55 @@
+"""TensorFlow on Apple silicon without its Metal plug-in, so it computes on the processor.
+
+## What it means
+TensorFlow for macOS has no GPU code of its own; the package tensorflow-metal adds it as a plug-in. Without it
+`tf.config.list_physical_devices('GPU')` is empty on every Mac. CUDA does not exist there.
+
+## Why it happens
+`pip install tensorflow` alone; a plug-in that was made for another TensorFlow release and is not loaded.
+
+## How to fix
+Install tensorflow-metal of the release that supports this TensorFlow, or use PyTorch, whose macOS build has Metal
+(MPS) built in.
+
+## How it is detected
+macOS on Apple silicon, TensorFlow installed, no tensorflow-metal among the packages, and no GPU in TensorFlow's list.
+
+## Sources
+- https://developer.apple.com/metal/tensorflow-plugin/
+"""
+
+from __future__ import annotations
+
+from gpudoctor.engine import Rule, cite
+from gpudoctor.facts import Build, Imported, Packages, System
+from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severity, Verdict
+from gpudoctor.remedies import InstallPackages
+
+RULE = Rule(
+    severity=Severity.WARNING,
+    frameworks=("tensorflow",),
+    masks=("tf-cpu-build", "tf-cuda-libs-missing", "smoke-ran-on-cpu"),
+    without_gpu="absent",
+)
+
+_PLUGIN = "tensorflow-metal"
+
+
+@RULE.detector
+def tensorflow_without_the_plugin(
+    system: System, build: Build, packages: Packages, imported: Imported | None
+) -> Verdict:
+    """Apple silicon, TensorFlow, and nothing that gives it the GPU."""
+    if system.os != "macos" or system.architecture not in ("arm64", "aarch64"):
+        return NotApplicable("no Mac with Apple silicon")
+    if imported and imported.devices:
+        return Passed("TensorFlow lists the GPU")
+    plugin = packages.version(_PLUGIN)
+    if plugin is not None:
+        return Passed(f"{_PLUGIN} {plugin} is installed")
+    return Found(
+        title=f"TensorFlow {build.version} has no Metal plug-in: it computes on the processor.",
+        evidence=(cite(build.distribution, build.version, build), cite(_PLUGIN, "not installed", packages)),
+        remedies=(InstallPackages(requirements=(_PLUGIN,), title="Install Apple's Metal plug-in"),),
+        confidence=Confidence.CERTAIN if packages.complete else Confidence.LIKELY,
+    )

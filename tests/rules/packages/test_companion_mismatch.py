@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from gpudoctor import facts as f
+from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework
+
+RULE = "companion-mismatch"
+PASTE = f.Facts(origin="paste")
+
+
+def beside(version: str, *packages: tuple[str, str]) -> f.Facts:
+    listed = tuple(f.Package(name=name, version=one, location="/lib") for name, one in packages)
+    facts = change(only("torch"), packages=f.Packages(source="pip list", packages=listed), smokes=())
+    return with_framework("torch", facts, build={"version": version})
+
+
+def test_a_torchvision_of_another_torch_is_the_cause() -> None:
+    facts = beside("2.4.0+cu121", ("torchvision", "0.20.1+cu124"))
+    assert verdict(facts) == ("broken", RULE)
+    finding = found(facts, RULE)
+    assert finding.title == "torchvision 0.20.1+cu124 belongs to torch 2.5.1; torch 2.4.0+cu121 is installed."
+    assert finding.fixes[0].commands == ("/home/ann/venv/bin/python -m pip install --no-deps torchvision==0.19.0",)
+
+
+def test_the_pair_of_one_release_passes() -> None:
+    assert (
+        outcome(beside("2.5.1+cu124", ("torchvision", "0.20.1+cu124"), ("torchaudio", "2.5.1+cu124")), RULE) == "passed"
+    )
+
+
+def test_a_patch_release_apart_is_no_mismatch() -> None:
+    assert outcome(beside("2.0.0+cu118", ("torchvision", "0.15.2+cu118")), RULE) == "passed"
+
+
+def test_another_minor_of_cuda_is_a_warning_and_another_major_an_error() -> None:
+    assert found(beside("2.5.1+cu124", ("torchvision", "0.20.1+cu121")), RULE).severity.value == "warning"
+    assert found(beside("2.5.1+cu124", ("torchvision", "0.20.1+cu118")), RULE).severity.value == "error"
+
+
+def test_the_xformers_of_this_torch_passes_and_another_is_a_warning() -> None:
+    assert outcome(beside("2.8.0+cu128", ("xformers", "0.0.32.post2")), RULE) == "passed"
+    assert found(beside("2.1.0+cu121", ("xformers", "0.0.22")), RULE).severity.value == "warning"
+
+
+def test_the_torch_in_a_flash_attn_wheels_name_must_be_this_one() -> None:
+    assert (
+        found(beside("2.4.0+cu121", ("flash-attn", "2.5.5+cu118torch2.2cxx11abiTRUE")), RULE).severity.value == "error"
+    )
+    assert findings(beside("2.2.0+cu118", ("flash-attn", "2.5.5+cu118torch2.2cxx11abiTRUE")), RULE) == ()
+
+
+def test_a_nightly_is_not_judged() -> None:
+    assert outcome(beside("2.9.0.dev20250725+cu128", ("torchvision", "0.20.1")), RULE) == "skipped"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RuntimeError: operator torchvision::nms does not exist",
+        (
+            "WARNING[XFORMERS]: xFormers can't load C++/CUDA extensions. xFormers was built for: PyTorch 2.0.1 "
+            "(you have 2.1.0+cu121)"
+        ),
+        "mmcv/_ext.cpython-37m-x86_64-linux-gnu.so: undefined symbol: _ZNK2at6Tensor7is_cudaEv",
+        "OSError: torchaudio/lib/libtorchaudio.so: undefined symbol: _ZNK3c107SymBool10guard_boolEPKcl",
+        "OSError: libtorch_hip.so: cannot open shared object file: No such file or directory",
+    ],
+)
+def test_the_loader_or_the_companion_says_so(text: str) -> None:
+    assert verdict(says(text, PASTE))[1] == RULE
+
+
+def test_a_symbol_of_another_library_is_another_matter() -> None:
+    text = "ImportError: /x/libcusparse.so.12: undefined symbol: __nvJitLinkComplete_12_4, version libnvJitLink.so.12"
+    assert findings(says(text, PASTE), RULE) == ()
+    assert findings(GOOD, RULE) == ()

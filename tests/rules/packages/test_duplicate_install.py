@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from gpudoctor import facts as f
+from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework
+
+RULE = "duplicate-install"
+PASTE = f.Facts(origin="paste")
+
+
+def having(*packages: tuple[str, str, str]) -> f.Facts:
+    listed = tuple(f.Package(name=name, version=version, location=location) for name, version, location in packages)
+    return change(GOOD, packages={"packages": listed})
+
+
+def test_two_copies_in_two_folders_are_a_warning_and_an_error_when_the_import_fails() -> None:
+    two = having(("torch", "2.13.0", "/home/ann/.local/lib"), ("torch", "2.4.0", "/home/ann/venv/lib"))
+    assert found(two, RULE).severity.value == "warning"
+    failed = with_framework(
+        "torch",
+        change(only("torch", two), smokes=()),
+        imported={"ok": False, "ended": "exception", "error": "AttributeError: module 'torch._C' has no attribute 'X'"},
+    )
+    assert verdict(failed) == ("broken", RULE)
+
+
+def test_the_cpu_package_in_the_folder_of_the_gpu_package_is_an_error() -> None:
+    facts = having(("tensorflow", "1.13.1", "/lib"), ("tensorflow-gpu", "1.13.1", "/lib"))
+    finding = found(facts, RULE)
+    assert (finding.severity.value, "The last one installed wins." in finding.detail) == ("error", True)
+
+
+def test_packages_that_belong_together_are_no_duplicates() -> None:
+    assert outcome(having(("tensorflow", "2.10.0", "/lib"), ("tensorflow-gpu", "2.10.0", "/lib")), RULE) == "passed"
+    assert outcome(having(("tensorflow", "2.17.0", "/lib"), ("tensorflow-intel", "2.17.0", "/lib")), RULE) == "passed"
+
+
+def test_python_code_of_one_release_on_the_binary_of_another_is_likely() -> None:
+    text = "AttributeError: module 'torch._C' has no attribute 'ComplexDoubleStorageBase'"
+    assert found(says(text, PASTE), RULE).confidence.value == "likely"
+
+
+def test_a_cpu_build_lacks_the_cuda_names_and_is_no_duplicate() -> None:
+    assert findings(says("AttributeError: module 'torch._C' has no attribute '_cuda_setDevice'", PASTE), RULE) == ()
+
+
+def test_a_persons_words_are_likely() -> None:
+    assert found(says("tensorflow and tensorflow-gpu are both installed", PASTE), RULE).confidence.value == "likely"

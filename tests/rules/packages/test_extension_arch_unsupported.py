@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from gpudoctor import facts as f
+from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework, with_gpu
+
+RULE = "extension-arch-unsupported"
+TEXT = "RuntimeError: CUDA error: no kernel image is available for execution on the device"
+PASCAL = {
+    "targets": ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"),
+    "version": "2.7.0+cu126",
+    "cuda": "12.6",
+}
+VLLM = f.Packages(source="pip list", packages=(f.Package(name="vllm", version="0.9.1", location="/lib"),))
+FACTS = change(
+    with_gpu(
+        with_framework("torch", change(only("torch"), smokes=()), build=PASCAL, imported={"targets": ()}),
+        name="NVIDIA GeForce GTX 1080 Ti",
+        capability="6.1",
+    ),
+    packages=VLLM,
+    cudnn=f.NOT_IN_PASTE,
+)
+
+
+def test_a_missing_kernel_is_the_extensions_where_torch_covers_the_gpu() -> None:
+    facts = with_framework("torch", says(TEXT, FACTS), imported={"cudnn": None})
+    assert verdict(facts)[1] == RULE
+    assert found(facts, RULE).title == "vllm 0.9.1 has no kernels for this GPU, though PyTorch 2.7.0+cu126 has."
+
+
+def test_where_torch_itself_has_no_kernels_it_is_not_the_extension() -> None:
+    newer = with_framework("torch", says(TEXT, FACTS), build={"targets": ("sm_75", "sm_80")})
+    assert findings(newer, RULE) == ()
+    assert verdict(newer)[1] == "torch-arch-unsupported"
+
+
+def test_the_torch_rule_does_not_believe_the_message_where_torch_covers_the_gpu() -> None:
+    assert findings(says(TEXT, FACTS), "torch-arch-unsupported") == ()
+
+
+def test_an_extension_that_starts_above_the_gpu_is_a_warning() -> None:
+    flash = f.Package(name="flash-attn", version="2.8.3", location="/lib")
+    facts = change(with_gpu(GOOD, name="Tesla T4", capability="7.5"), packages={"packages": (flash,)})
+    assert (found(facts, RULE).severity.value, "8.0" in found(facts, RULE).title) == ("warning", True)
+
+
+def test_a_gpu_that_all_extensions_know_passes() -> None:
+    assert outcome(GOOD, RULE) == "passed"
