@@ -68,7 +68,9 @@ def _block(paste: Paste, start: int) -> Iterator[Piece]:
             strangers = 0
             yield from found
             continue
-        entered = _entered(text)
+        around = paste.texts[position - 1 : position] + paste.texts[position + 1 : position + 2]
+        framed = text[:5] != "=====" and len(around) == 2 and all(line[:5] == "=====" for line in around)
+        entered = _FRAMED.get(text, "") if framed else _entered(text)
         if entered is not None:
             paste.take(position)
             section, strangers = entered, 0
@@ -83,7 +85,7 @@ def _entered(text: str) -> str | None:
         return ""
     parts = statements.split(text)
     if parts is None:
-        return "env" if text == "Environment Variables" else None
+        return None
     name = parts[0]
     if name == "cpu":
         return "cpu"
@@ -102,6 +104,7 @@ _SECTIONS = {
     "vllm build flags": "other",
     "rocm version": "",
 }
+_FRAMED = {"Environment Variables": "env", "Versions of relevant libraries": "libraries", "CPU Info": "cpu"}
 _DESCENDANTS = frozenset(
     {"vllm version", "sglang version", "neuron sdk version", "is xpu available", "hip runtime version"}
 )

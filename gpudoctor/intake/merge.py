@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from gpudoctor.facts import (
     NOT_IN_PASTE,
+    Build,
     Container,
     CudaDriver,
     CudnnCopies,
@@ -22,11 +23,13 @@ from gpudoctor.facts import (
     Environment,
     Fact,
     Facts,
+    Frameworks,
     Gpu,
     GpuCapability,
     Gpus,
     HostedNotebook,
     HostMemory,
+    Imported,
     Interpreter,
     Jetson,
     KernelDriver,
@@ -52,6 +55,7 @@ from gpudoctor.intake.frameworks import PLACE, Surroundings, frameworks_of, pack
 from gpudoctor.intake.pieces import Piece, Said, SeenGpus, SeenPackage, Trust
 from gpudoctor.intake.sources import first_line, joined
 from gpudoctor.matrix import Unlisted, load
+from gpudoctor.relations import CudaVersion, cuda_fits
 
 MOST_GPUS = 128
 
@@ -138,6 +142,7 @@ def merge(pieces: Iterable[Piece]) -> Facts:
     says = {key: tuple(values) for key, values in g.said.items()}
     around = Surroundings(_platform(system, gpus), _conda_owns(g), says)
     packages = tuple(g.packages)
+    frameworks = frameworks_of(packages, around)
     fields: dict[str, Any] = {
         "system": system,
         "libc": _libc(g),
@@ -154,7 +159,7 @@ def merge(pieces: Iterable[Piece]) -> Facts:
         "kernel_log": _kernel_log(g),
         "services": _services(g),
         "environment": _environment(g),
-        "nvml": _nvml(g, "windows" if windows_numbers else "linux", isinstance(jetson, Missing)),
+        "nvml": _nvml(g, _derived_cuda(g, frameworks, windows_numbers, jetson)),
         "gpus": gpus,
         "libcuda": _libcuda(g),
         "cuda": _cuda(g),
@@ -162,7 +167,7 @@ def merge(pieces: Iterable[Piece]) -> Facts:
         "cudnn": _cudnn(g),
         "interpreter": _interpreter(g, system),
         "packages": packages_of(packages) or NOT_IN_PASTE,
-        "frameworks": frameworks_of(packages, around) or NOT_IN_PASTE,
+        "frameworks": frameworks or NOT_IN_PASTE,
         "messages": _messages(g),
     }
     for name, kind in _WHOLE.items():
@@ -375,18 +380,38 @@ def _conda_owns(g: _Gathered) -> bool:
 # ----------------------------------------------------------------------------------------------- the driver
 
 
-def _nvml(g: _Gathered, platform: Literal["linux", "windows"], has_branches: bool) -> Nvml | Missing:
+def _derived_cuda(
+    g: _Gathered, frameworks: Frameworks | None, windows_numbers: bool, jetson: Jetson | Missing
+) -> str | None:
+    """The newest CUDA of the driver's branch, where only the driver's number is shown.
+
+    Not on a Jetson, whose numbers are others; and not where a framework uses the GPU with a newer CUDA than that:
+    then a cuda-compat libcuda is loaded, and what it knows the paste does not show.
+    """
+    driver = g.best("driver")
+    if driver is None or g.best("driver.cuda") is not None or not isinstance(jetson, Missing):
+        return None
+    derived = words.cuda_of_driver(driver.value, "windows" if windows_numbers else "linux")
+    if derived is None:
+        return None
+    for framework in frameworks.frameworks if frameworks else ():
+        built = framework.build.cuda if isinstance(framework.build, Build) else None
+        works = isinstance(framework.imported, Imported) and framework.imported.available
+        if works and built and not cuda_fits(CudaVersion.parse(derived), CudaVersion.parse(built)).fits:
+            return None
+    return derived
+
+
+def _nvml(g: _Gathered, derived: str | None) -> Nvml | Missing:
     results = g.said.get("driver.result", [])
     failed = next((said for said in results if said.value != "NVML_SUCCESS"), None)
     result = failed or (results[0] if results else None)
     driver, cuda, shown = g.best("driver"), g.best("driver.cuda"), g.best("driver.cuda.shown")
     if result is None and driver is None and cuda is None:
         return NOT_IN_PASTE
-    derived = words.cuda_of_driver(driver.value, platform) if driver and cuda is None and has_branches else None
+    wheres = [said.where for said in (result, driver, cuda) if said]
     return Nvml(
-        source=joined(
-            [said.where for said in (result, driver, cuda) if said], "compatibility matrix" if derived else None
-        ),
+        source=joined(wheres, "compatibility matrix" if derived else None),
         result=result.value if result else "not-shown",
         driver=driver.value if driver else None,
         cuda=cuda.value if cuda else derived,

@@ -29,7 +29,8 @@ _SPEAKS = re.compile(
     r"|\bevents?\b|systemd|cgroup|conf_compute|cc_mode|host_tee|iommu|uvm|topo\b|crash|freez|slow|wrong|descriptor|_pb2"
     r"|permission|\bgroups?\b|power|performance|thunderbolt|remap|vgpu|licen[sc]e|lost|fell off|notebook"
     r"|spyder|terminal"
-    r"|cuinit|librar|device|capabilit|unsigned|\broot\b|\bcpu\b|\bboot|black screen|minutes|\.so\b|ldconfig|\bdll\b|nvswitch"
+    r"|cuinit|librar|device|capabilit|unsigned|\broot\b|\bcpu\b|\bboot|black screen|minutes|\.so\b|ldconfig"
+    r"|\bdll\b|nvswitch"
     r"|shm_size|runtime|before:|after:|\bvia\b|staged|\btoolkit|dcgm|nvl\d|nvfabric|service\b",
     re.IGNORECASE,
 )

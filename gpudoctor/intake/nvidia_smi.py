@@ -116,7 +116,7 @@ class _Table:
             self._process(body)
         elif section == "mig":
             self._mig(body)
-        elif "|" in body:
+        elif "|" in text[1:-1]:
             self._gpu(text.strip().strip("|").split("|"), position)
         return section
 

@@ -34,7 +34,9 @@ def is_nothing(text: str) -> bool:
 def driver(text: str) -> str | None:
     """The first NVIDIA driver version in a text, such as 535.129.03."""
     found = _DRIVER.search(text[:200]) or re.fullmatch(r"\s{0,4}[vR]?(\d{3})(?:\.?xx?)?\s{0,4}", text[:20])
-    return found[1] if found and 96 <= int(found[1].split(".")[0]) < 1000 else None
+    if found is None or not 96 <= int(found[1].split(".")[0]) < 1000:
+        return None
+    return found[1].removesuffix(".0") if found[1].count(".") == 2 else found[1]  # TensorFlow's 410.129.0 is 410.129
 
 
 def cuda(text: str) -> str | None:
