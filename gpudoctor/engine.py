@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import operator
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from functools import cache, lru_cache
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from gpudoctor import views
 from gpudoctor.facts import (
+    NOT_ASKED,
     Fact,
     Facts,
     Framework,
@@ -85,15 +88,19 @@ class Rule:
 Scope = Literal["machine", "gpu", "framework", "smoke", "message"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Need:
-    """One parameter of a detector: the record type, the scope it lives in, and how to get it."""
+    """One parameter of a detector: the record type, the scope it lives in, and how to get it from its owner.
+
+    ``whole``: the parameter is the owner itself (a ``Gpu``), not a record inside it.
+    """
 
     parameter: str
+    kind: type
     scope: Scope
     get: Callable[[Any], Any]
-    label: str
     optional: bool
+    whole: bool = False
 
 
 def _record_types(annotation: Any) -> Iterator[type]:
@@ -120,15 +127,14 @@ def _need(parameter: str, annotation: Any) -> _Need:
     if len(kinds) != 1:
         raise TypeError(f"a detector's parameter names one fact: {parameter}: {annotation}")
     kind = kinds[0]
-    label = kind.__name__
     if kind in _WHOLE:
-        return _Need(parameter, _WHOLE[kind], lambda item: item, label, optional)
+        return _Need(parameter, kind, _WHOLE[kind], lambda item: item, optional, whole=True)
     if kind in views.VIEWS:
-        return _Need(parameter, "machine", views.VIEWS[kind], label, optional)
+        return _Need(parameter, kind, "machine", views.VIEWS[kind], optional)
     for scope, fields in _SCOPED:
         if kind in fields:
-            return _Need(parameter, scope, _getter(fields[kind]), label, optional)
-    raise TypeError(f"no fact of type {label} exists (parameter {parameter})")
+            return _Need(parameter, kind, scope, operator.attrgetter(fields[kind]), optional)
+    raise TypeError(f"no fact of type {kind.__name__} exists (parameter {parameter})")
 
 
 _SCOPED: tuple[tuple[Scope, dict[type, str]], ...] = (
@@ -138,25 +144,29 @@ _SCOPED: tuple[tuple[Scope, dict[type, str]], ...] = (
 )
 
 
-def _getter(name: str) -> Callable[[Any], Any]:
-    return lambda owner: getattr(owner, name)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Plan:
-    """A detector with its needs worked out."""
+    """A detector with its needs worked out, those of the machine apart from those of single GPUs and the like."""
 
     detector: Detector
     needs: tuple[_Need, ...]
     matrix: tuple[str, ...]
+    scopes: tuple[Scope, ...]
+    droppable: frozenset[Scope]
+    inside_framework: bool
 
-    @property
-    def scopes(self) -> tuple[Scope, ...]:
-        return tuple(dict.fromkeys(need.scope for need in self.needs if need.scope != "machine"))
+    @classmethod
+    def of(cls, detector: Detector, needs: tuple[_Need, ...], matrix: tuple[str, ...]) -> _Plan:
+        """Work out which scopes the needs span, and which of them may be empty because all is optional there."""
+        scopes: tuple[Scope, ...] = tuple(dict.fromkeys(need.scope for need in needs if need.scope != "machine"))
+        droppable = frozenset(scope for scope in scopes if all(need.optional for need in needs if need.scope == scope))
+        inside = any(need.scope == "framework" and not need.optional and not need.whole for need in needs)
+        return cls(detector, needs, matrix, scopes, droppable, inside)
 
 
+@cache
 def plan(detector: Detector) -> _Plan:
-    """Work out what a detector needs. Raises TypeError for a parameter that names no fact."""
+    """Work out what a detector needs, once. Raises TypeError for a parameter that names no fact."""
     hints = typing.get_type_hints(detector)
     needs, matrix = [], []
     for parameter in inspect.signature(detector).parameters:
@@ -164,18 +174,20 @@ def plan(detector: Detector) -> _Plan:
             matrix.append(parameter)
         else:
             needs.append(_need(parameter, hints[parameter]))
-    return _Plan(detector, tuple(needs), tuple(matrix))
+    return _Plan.of(detector, tuple(needs), tuple(matrix))
 
 
 # ------------------------------------------------------------------------------------------------- evaluation
 
 
-@dataclass(frozen=True)
-class _Result:
+_ABOUT_NOTHING = About()
+
+
+class _Result(NamedTuple):
     """What one run of one detector gave. ``skipped`` holds what was missing, ``crashed`` the error."""
 
     verdict: Verdict = None
-    about: About = field(default_factory=About)
+    about: About = _ABOUT_NOTHING
     skipped: str = ""
     crashed: str = ""
 
@@ -191,57 +203,103 @@ class Judgement:
 
 def evaluate(rules: Iterable[Rule], facts: Facts, matrix: Matrix) -> tuple[Judgement, ...]:
     """Run every detector of every rule; a crash in one is an outcome of that rule only."""
-    return tuple(_judge(rule, facts, matrix) for rule in rules)
+    known = _Known(facts, matrix)
+    return tuple(_judge(rule, known) for rule in rules)
 
 
-def _judge(rule: Rule, facts: Facts, matrix: Matrix) -> Judgement:
-    results = [result for detector in rule.detectors for result in _run(rule, plan(detector), facts, matrix)]
+class _Known:
+    """The facts of one evaluation. What concerns the whole machine is looked up, or worked out, once for all rules."""
+
+    __slots__ = ("_items", "_values", "facts", "matrix")
+
+    def __init__(self, facts: Facts, matrix: Matrix) -> None:
+        self.facts = facts
+        self.matrix = matrix
+        self._values: dict[type, Any] = {}
+        self._items: dict[tuple[Scope, tuple[FrameworkName, ...]], tuple[Any, ...] | Missing] = {}
+
+    def value(self, need: _Need) -> Any:
+        """A record of the machine; Missing also where a view breaks on these facts."""
+        try:
+            return self._values[need.kind]
+        except KeyError:
+            return self._values.setdefault(need.kind, self._got(need))
+
+    def _got(self, need: _Need) -> Any:
+        try:
+            return need.get(self.facts)
+        except Exception as error:  # a view that breaks is an outcome of the rules that ask for it
+            return Missing("crashed", f"{type(error).__name__}: {error}")
+
+    def items(self, scope: Scope, frameworks: tuple[FrameworkName, ...]) -> tuple[Any, ...] | Missing:
+        """The GPUs, frameworks, smoke jobs or messages that a rule for these frameworks looks at."""
+        key = (scope, frameworks)
+        found = self._items.get(key)
+        if found is None:
+            found = self._items[key] = _items(scope, frameworks, self.facts)
+        return found
+
+
+def _judge(rule: Rule, known: _Known) -> Judgement:
+    results = [result for detector in rule.detectors for result in _run(rule, plan(detector), known)]
     found = tuple((r.verdict, r.about) for r in results if isinstance(r.verdict, Found))
     return Judgement(rule, _outcome(rule.name, results), found)
 
 
 def _outcome(name: str, results: list[_Result]) -> Outcome:
-    def whys(texts: Iterable[str]) -> str:
-        return "; ".join(dict.fromkeys(text for text in texts if text))
-
-    found = [r.verdict for r in results if isinstance(r.verdict, Found)]
+    crashed = [result.crashed for result in results if result.crashed]
+    skipped = [result.skipped for result in results if result.skipped]
+    verdicts = [result.verdict for result in results if not result.skipped and not result.crashed]
+    found = [verdict.title for verdict in verdicts if isinstance(verdict, Found)]
     if found:
-        return Outcome(rule=name, outcome="found", why=whys(f.title for f in found))
-    if any(r.crashed for r in results):
-        return Outcome(rule=name, outcome="crashed", why=whys(r.crashed for r in results))
-    passed = [r.verdict or Passed() for r in results if not r.skipped and isinstance(r.verdict, Passed | None)]
+        return Outcome(rule=name, outcome="found", why=_whys(found))
+    if crashed:
+        return Outcome(rule=name, outcome="crashed", why=_whys(crashed))
+    passed = [verdict.why if verdict else "" for verdict in verdicts if isinstance(verdict, Passed | None)]
     if passed:
-        return Outcome(rule=name, outcome="passed", why=whys(verdict.why for verdict in passed))
-    unjudged = [r.verdict.why for r in results if isinstance(r.verdict, NotJudged)]
-    skipped = [r.skipped for r in results if r.skipped]
+        return Outcome(rule=name, outcome="passed", why=_whys(passed))
+    unjudged = [verdict.why for verdict in verdicts if isinstance(verdict, NotJudged)]
     if unjudged or skipped:
-        return Outcome(rule=name, outcome="skipped", why=whys([*unjudged, *skipped]))
-    inapplicable = [r.verdict.why for r in results if isinstance(r.verdict, NotApplicable)]
-    return Outcome(rule=name, outcome="not-applicable", why=whys(inapplicable))
+        return Outcome(rule=name, outcome="skipped", why=_whys([*unjudged, *skipped]))
+    inapplicable = [verdict.why for verdict in verdicts if isinstance(verdict, NotApplicable)]
+    return Outcome(rule=name, outcome="not-applicable", why=_whys(inapplicable))
 
 
-def _run(rule: Rule, planned: _Plan, facts: Facts, matrix: Matrix) -> Iterator[_Result]:
+def _whys(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else "; ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _run(rule: Rule, planned: _Plan, known: _Known) -> Iterable[_Result]:
+    """One result for each combination that belongs together; one that says why where there is none."""
+    if not planned.scopes:
+        return (_call(planned, {}, known),)
     groups = []
     for scope in planned.scopes:
-        items = _items(scope, rule, facts)
+        items = known.items(scope, rule.frameworks)
         if not items or isinstance(items, Missing):
-            items = (None,) if all(need.optional for need in _of(planned, scope)) else items
+            items = (None,) if scope in planned.droppable else items
         if isinstance(items, Missing):
-            yield _Result(skipped=f"{scope}s: {items}")
-            return
+            return (_Result(skipped=_missing(f"{scope}s", items)),)
         if not items:
-            yield _Result(verdict=NotApplicable(f"no {scope} to look at"))
-            return
+            return (_NOTHING_TO_LOOK_AT[scope],)
         groups.append(items)
-    for combination in itertools.product(*groups):
-        chosen = dict(zip(planned.scopes, combination, strict=True))
-        if _belong_together(chosen):
-            yield _call(planned, chosen, facts, matrix)
+    combinations = (dict(zip(planned.scopes, items, strict=True)) for items in itertools.product(*groups))
+    return [_call(planned, chosen, known) for chosen in combinations if _belong_together(chosen)]
 
 
-def _items(scope: Scope, rule: Rule, facts: Facts) -> tuple[Any, ...] | Missing:
+_NOTHING_TO_LOOK_AT: dict[Scope, _Result] = {
+    scope: _Result(verdict=NotApplicable(f"no {scope} to look at")) for scope in typing.get_args(Scope)
+}
+
+
+@lru_cache(maxsize=1024)
+def _missing(label: str, missing: Missing) -> str:
+    return f"{label}: {missing}"
+
+
+def _items(scope: Scope, frameworks: tuple[FrameworkName, ...], facts: Facts) -> tuple[Any, ...] | Missing:
     def concerns(name: FrameworkName | None) -> bool:
-        return not rule.frameworks or name is None or name in rule.frameworks
+        return not frameworks or name is None or name in frameworks
 
     if scope == "gpu":
         return facts.gpus.gpus if isinstance(facts.gpus, Gpus) else facts.gpus
@@ -256,6 +314,8 @@ def _items(scope: Scope, rule: Rule, facts: Facts) -> tuple[Any, ...] | Missing:
 
 def _belong_together(chosen: dict[Scope, Any]) -> bool:
     """False for a smoke job of another GPU or framework, or a message of another framework."""
+    if len(chosen) == 1:
+        return True
     smoke, message = chosen.get("smoke"), chosen.get("message")
     gpu, framework = chosen.get("gpu"), chosen.get("framework")
     if smoke and gpu and smoke.gpu is not None and smoke.gpu != gpu.index:
@@ -266,6 +326,8 @@ def _belong_together(chosen: dict[Scope, Any]) -> bool:
 
 
 def _about(chosen: dict[Scope, Any]) -> About:
+    if not chosen:
+        return _ABOUT_NOTHING
     smoke, message, gpu = chosen.get("smoke"), chosen.get("message"), chosen.get("gpu")
     framework = chosen.get("framework")
     index = gpu.index if gpu else smoke.gpu if smoke else None
@@ -273,33 +335,29 @@ def _about(chosen: dict[Scope, Any]) -> About:
     return About(gpu=index, framework=name)
 
 
-def _call(planned: _Plan, chosen: dict[Scope, Any], facts: Facts, matrix: Matrix) -> _Result:
-    about = _about(chosen)
+def _call(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> _Result:
     framework = chosen.get("framework")
-    if framework and not framework.installed and _asks_inside(planned, framework):
-        return _Result(verdict=NotApplicable(f"{framework.name} is not installed"), about=about)
-    arguments: dict[str, Any] = dict.fromkeys(planned.matrix, matrix)
+    if framework and not framework.installed and planned.inside_framework:
+        why = NotApplicable(f"{framework.name} is not installed")
+        return _Result(verdict=why, about=_about(chosen))
+    arguments: dict[str, Any] = {}
     for need in planned.needs:
-        owner = facts if need.scope == "machine" else chosen[need.scope]
-        value = need.get(owner) if owner is not None else Missing("not-asked")
+        value = known.value(need) if need.scope == "machine" else _inside(chosen[need.scope], need)
         if isinstance(value, Missing):
             if not need.optional:
-                return _Result(about=about, skipped=f"{need.label}: {value}")
+                return _Result(about=_about(chosen), skipped=_missing(need.kind.__name__, value))
             value = None
         arguments[need.parameter] = value
+    for parameter in planned.matrix:
+        arguments[parameter] = known.matrix
     try:
-        return _Result(verdict=planned.detector(**arguments), about=about)
+        return _Result(verdict=planned.detector(**arguments), about=_about(chosen))
     except Exception as error:  # a crash in a rule is an outcome, whatever its kind
-        return _Result(about=about, crashed=f"{planned.detector.__name__}: {type(error).__name__}: {error}")
+        return _Result(about=_about(chosen), crashed=f"{planned.detector.__name__}: {type(error).__name__}: {error}")
 
 
-def _asks_inside(planned: _Plan, framework: Framework) -> bool:
-    """Whether a detector cannot do without something of the framework beyond its presence."""
-    return any(not n.optional and n.get(framework) is not framework for n in _of(planned, "framework"))
-
-
-def _of(planned: _Plan, scope: Scope) -> Iterator[_Need]:
-    return (need for need in planned.needs if need.scope == scope)
+def _inside(owner: Any, need: _Need) -> Any:
+    return need.get(owner) if owner is not None else NOT_ASKED
 
 
 # ---------------------------------------------------------------------------------------------------- ranking

@@ -219,3 +219,39 @@ def test_a_framework_that_is_not_installed_makes_its_detectors_not_applicable() 
     assert outcome(facts, build, frameworks=("torch",)) == Outcome(
         rule="a-rule", outcome="not-applicable", why="torch is not installed"
     )
+
+
+def test_a_view_that_breaks_is_missing_for_the_rules_that_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpudoctor import views
+
+    def broken(facts: f.Facts) -> views.Presence:
+        raise IndexError(facts.origin)
+
+    def asks(presence: views.Presence) -> Verdict:
+        return Found(title="seen") if presence.present else None
+
+    monkeypatch.setitem(views.VIEWS, views.Presence, broken)
+    crashed = evaluate([rule(asks), rule(wants_container)], GOOD, MATRIX)
+    assert [judgement.outcome.why for judgement in crashed] == ["Presence: crashed: IndexError: machine", ""]
+    assert [judgement.outcome.outcome for judgement in crashed] == ["skipped", "passed"]
+
+
+def test_what_follows_from_all_facts_is_worked_out_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpudoctor import views
+
+    asked = []
+
+    def counted(facts: f.Facts) -> views.Proved:
+        asked.append(facts.origin)
+        return views.proved(facts)
+
+    monkeypatch.setitem(views.VIEWS, views.Proved, counted)
+
+    def first(proved: views.Proved) -> Verdict:
+        return None if proved.jobs else NotJudged("nothing")
+
+    def second(proved: views.Proved, gpu: f.Gpu) -> Verdict:
+        return None if proved.jobs else NotJudged(str(gpu.index))
+
+    evaluate([rule(first), rule(second)], GOOD, MATRIX)
+    assert asked == ["machine"]
