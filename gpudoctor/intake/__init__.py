@@ -110,7 +110,7 @@ def read(text: str | bytes, name: str | None = None) -> Intake:
     if not len(paste):
         raise Unreadable("The text is empty.")
     facts = merge(_pieces(paste))
-    unread = list(paste.free())
+    unread = [position for position in paste.free() if position not in paste.headings]
     return Intake(
         facts=facts,
         lines=len(paste),

@@ -44,6 +44,7 @@ _TENSORFLOW_NAMES = (
     "tensorflow", "tensorflow-gpu", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos", "tf-nightly",
     "tf-nightly-gpu",    "tf-nightly-cpu", "tf-nightly-intel", "tensorflow-base", "tensorflow-rocm", "intel-tensorflow",
 )  # fmt: skip
+_MOST_COPIES = 50
 _LISTS = ("pip list", "pip freeze", "pip show", "poetry show", "conda list")
 
 
@@ -102,8 +103,11 @@ def packages_of(seen: Iterable[SeenPackage]) -> Packages | None:
 
 def _without_echoes(packages: list[Package]) -> Iterable[Package]:
     """A copy that several tools list is one: 2.1.0 of pip list is 2.1.0+cu121 of torch.__version__."""
+    by_name: dict[str, list[Package]] = {}
     for package in packages:
-        others = [p for p in packages if p is not package and p.name == package.name and p.version]
+        by_name.setdefault(package.name, []).append(package)
+    for package in packages:
+        others = [p for p in by_name[package.name][:_MOST_COPIES] if p is not package and p.version]
         if package.version is None and others:
             continue
         echo = any(

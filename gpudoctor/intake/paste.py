@@ -170,8 +170,7 @@ class Paste:
 
     def _clean(self, lines: list[str], numbers: list[int]) -> None:
         for number, raw in zip(numbers, lines, strict=True):
-            line = raw[:LONGEST_LINE]
-            text = line.strip()
+            text = raw.strip()[:LONGEST_LINE]
             if not text:
                 continue
             position = len(self.texts)
@@ -185,7 +184,7 @@ class Paste:
                     self.headings.add(position)
             self.numbers.append(number)
             self.texts.append(text)
-            self.indents.append(len(line) - len(line.lstrip()))
+            self.indents.append(len(raw) - len(raw.lstrip()))
 
     def __len__(self) -> int:
         """How many lines are not blank."""
@@ -238,6 +237,8 @@ def _unwrap(text: str) -> tuple[str, bool, bool]:
         return text[prompt.end() :].strip(), True, False
     if text[:1] == "#":
         return _hash(text)
+    if text.startswith("**") and text.endswith("**") and ":" not in text and len(text) < 80:
+        return text.strip("* "), False, True
     stamp = _TIME.match(text)
     if stamp:
         text = text[stamp.end() :].strip()

@@ -148,8 +148,9 @@ def _platform(platform: dict[str, Any]) -> Block:
 
 
 _COLLECT_ENV = (
-    "PyTorch version", "Is debug build", "CUDA used to build PyTorch", "ROCM used to build PyTorch", "",
-    "OS", "GCC version", "Libc version", "", "Python version", "Python platform", "Is CUDA available", "CUDA runtime version",
+    "PyTorch version", "Is debug build", "CUDA used to build PyTorch",
+    "ROCM used to build PyTorch", "",
+    "OS", "GCC version", "Libc version", "", "Python version", "Python platform", "Is CUDA available", "CUDA runtime version",  # noqa: E501
     "CUDA_MODULE_LOADING set to", "GPU models and configuration", "Nvidia driver version", "cuDNN version",
     "HIP runtime version", "MIOpen runtime version",
 )  # fmt: skip

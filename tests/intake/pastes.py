@@ -52,7 +52,7 @@ Python platform: Linux-5.15.0-117-generic-x86_64-with-glibc2.35
 Is CUDA available: True
 CUDA runtime version: 12.4.131
 CUDA_MODULE_LOADING set to: LAZY
-GPU models and configuration: 
+GPU models and configuration:
 GPU 0: NVIDIA A100-SXM4-80GB
 GPU 1: NVIDIA A100-SXM4-80GB
 
@@ -143,8 +143,8 @@ vLLM Version                 : 0.9.0.1
 vLLM Build Flags:
   CUDA Archs: Not Set; ROCm: Disabled; Neuron: Disabled
 GPU Topology:
-  	GPU0	CPU Affinity	NUMA Affinity	GPU NUMA ID
-GPU0	 X 	0-31	0		N/A
+    GPU0    CPU Affinity    NUMA Affinity    GPU NUMA ID
+GPU0     X     0-31    0        N/A
 
 ==============================
      Environment Variables

@@ -146,7 +146,7 @@ def test_a_build_without_cuda_is_a_cpu_build_however_it_is_printed(printed: str)
 def test_a_rocm_build_and_amd_gpus_are_no_nvidia_gpus() -> None:
     text = (
         "PyTorch version: 2.6.0+rocm6.2.4\nCUDA used to build PyTorch: N/A\nROCM used to build PyTorch: 6.2.41134\n"
-        "Is CUDA available: True\nGPU models and configuration: GPU 0: AMD Instinct MI250X/MI250 (gfx90a:sramecc+:xnack-)\n"
+        "Is CUDA available: True\nGPU models and configuration: GPU 0: AMD Instinct MI250X/MI250 (gfx90a:sramecc+:xnack-)\n"  # noqa: E501
         "Nvidia driver version: Could not collect\n"
     )
     seen = facts(text)

@@ -11,10 +11,10 @@ from tests.intake.pastes import facts, known, told
 def test_lspci_with_ids_drivers_and_other_vendors() -> None:
     seen = facts(
         "$ lspci -nnk\n"
-        "00:02.0 VGA compatible controller [0300]: Intel Corporation TigerLake-LP GT2 [Iris Xe Graphics] [8086:9a49] (rev 01)\n"
+        "00:02.0 VGA compatible controller [0300]: Intel Corporation TigerLake-LP GT2 [Iris Xe Graphics] [8086:9a49] (rev 01)\n"  # noqa: E501
         "\tKernel driver in use: i915\n"
-        "01:00.0 3D controller [0302]: NVIDIA Corporation AD107M [GeForce RTX 4060 Max-Q / Mobile] [10de:28e0] (rev a1)\n"
-        "\tSubsystem: Lenovo Device [17aa:3c9a]\n\tKernel driver in use: nouveau\n\tKernel modules: nvidiafb, nouveau, nvidia\n"
+        "01:00.0 3D controller [0302]: NVIDIA Corporation AD107M [GeForce RTX 4060 Max-Q / Mobile] [10de:28e0] (rev a1)\n"  # noqa: E501
+        "\tSubsystem: Lenovo Device [17aa:3c9a]\n\tKernel driver in use: nouveau\n\tKernel modules: nvidiafb, nouveau, nvidia\n"  # noqa: E501
     )
     assert isinstance(seen.pci, f.PciDevices)
     assert [told(device) for device in seen.pci.devices] == [
@@ -91,7 +91,7 @@ def test_the_loaded_modules_version_and_flavour(line: str, flavour: str) -> None
 
 def test_modinfo_is_of_the_file_and_not_of_the_kernel() -> None:
     seen = facts(
-        "$ modinfo nvidia\nfilename:       /lib/modules/6.8.0-40-generic/updates/dkms/nvidia.ko\nlicense:        Dual MIT/GPL\n"
+        "$ modinfo nvidia\nfilename:       /lib/modules/6.8.0-40-generic/updates/dkms/nvidia.ko\nlicense:        Dual MIT/GPL\n"  # noqa: E501
         "version:        560.35.03\nvermagic:       6.8.0-40-generic SMP preempt mod_unload\n"
     )
     assert told(seen.driver_files, "source") == {
@@ -113,16 +113,19 @@ def test_xids_and_sentences_that_nvrm_breaks_over_lines() -> None:
     assert len(seen.kernel_log.lines) == 5
     assert [message.text for message in seen.messages] == [
         "NVRM: Xid (PCI:0000:03:00): 79, pid=1, GPU has fallen off the bus.",
-        "NVRM: API mismatch: the client has the version 535.54.03, but this kernel module has the version 530.30.02.  "
-        "Please make sure that this kernel module and all NVIDIA driver components have the same version.",
+        (
+            "NVRM: API mismatch: the client has the version 535.54.03, but this kernel module has the version "
+            "530.30.02.  Please make sure that this kernel module and all NVIDIA driver components have the same "
+            "version."
+        ),
     ]
     assert seen.messages[1].source == "lines 2-5"
 
 
 def test_dkms_secure_boot_and_distribution_packages() -> None:
     seen = facts(
-        "$ dkms status\nnvidia/535.129.03, 6.2.0-26-generic, x86_64: installed\n$ mokutil --sb-state\nSecureBoot enabled\n"
-        "$ dpkg -l | grep nvidia\nii  nvidia-driver-535  535.129.03-0ubuntu0.22.04.1  amd64  NVIDIA driver metapackage\n"
+        "$ dkms status\nnvidia/535.129.03, 6.2.0-26-generic, x86_64: installed\n$ mokutil --sb-state\nSecureBoot enabled\n"  # noqa: E501
+        "$ dpkg -l | grep nvidia\nii  nvidia-driver-535  535.129.03-0ubuntu0.22.04.1  amd64  NVIDIA driver metapackage\n"  # noqa: E501
     )
     assert told(seen.driver_files, "source") == {
         "modules": (f.ModuleFile(kernel="6.2.0-26-generic", version="535.129.03", how="dkms"),),
@@ -188,7 +191,7 @@ def test_a_compose_file_with_a_device_reservation() -> None:
 
 def test_variables_in_every_spelling_and_no_secret() -> None:
     seen = facts(
-        'export CUDA_VISIBLE_DEVICES=""\nLD_LIBRARY_PATH=/usr/local/cuda-11.2/lib64\nset TF_FORCE_GPU_ALLOW_GROWTH=true\n'
+        'export CUDA_VISIBLE_DEVICES=""\nLD_LIBRARY_PATH=/usr/local/cuda-11.2/lib64\nset TF_FORCE_GPU_ALLOW_GROWTH=true\n'  # noqa: E501
         "ENV NVIDIA_VISIBLE_DEVICES=all\nNVIDIA_API_KEY=nvapi-123\nHOME=/home/ann\n"
         'os.environ["NCCL_P2P_DISABLE"] = "1"\n$ echo $CUDA_HOME\n/usr/local/cuda-11.2\n'
     )
@@ -221,7 +224,7 @@ def test_nvcc() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "$ uname -a\nLinux box 5.15.153.1-microsoft-standard-WSL2 #1 SMP Fri Mar 29 23:14:13 UTC 2024 x86_64 x86_64 GNU/Linux\n",
+        "$ uname -a\nLinux box 5.15.153.1-microsoft-standard-WSL2 #1 SMP Fri Mar 29 23:14:13 UTC 2024 x86_64 x86_64 GNU/Linux\n",  # noqa: E501
         "$ uname -r\n5.15.153.1-microsoft-standard-WSL2\n",
         "OS: Ubuntu 22.04 (WSL2)\n",
         "Python platform: Linux-5.15.153.1-microsoft-standard-WSL2-x86_64-with-glibc2.35\n",
@@ -273,7 +276,7 @@ def test_versions_that_python_prints() -> None:
 def test_tensorflows_build_information() -> None:
     seen = facts(
         "tensorflow==2.8.0\n>>> tf.sysconfig.get_build_info()\n"
-        "OrderedDict([('cpu_compiler', '/usr/bin/gcc-5'), ('cuda_version', '11.2'), ('cudnn_version', '8'), ('is_cuda_build', True)])\n"
+        "OrderedDict([('cpu_compiler', '/usr/bin/gcc-5'), ('cuda_version', '11.2'), ('cudnn_version', '8'), ('is_cuda_build', True)])\n"  # noqa: E501
     ).framework("tensorflow")
     assert seen is not None
     assert isinstance(seen.build, f.Build)
@@ -308,7 +311,7 @@ def test_tensorflows_issue_template() -> None:
 
 def test_githubs_issue_form_has_values_below_headings() -> None:
     seen = facts(
-        "### TensorFlow version\n\ntf 2.12\n\n### OS platform and distribution\n\nLinux Ubuntu 22.04\n\n### Python version\n\n3.10\n"
+        "### TensorFlow version\n\ntf 2.12\n\n### OS platform and distribution\n\nLinux Ubuntu 22.04\n\n### Python version\n\n3.10\n"  # noqa: E501
     )
     assert isinstance(seen.packages, f.Packages)
     assert seen.packages.version("tensorflow") == "2.12"
@@ -321,13 +324,13 @@ def test_githubs_issue_form_has_values_below_headings() -> None:
 def test_the_shell_script_of_tensorflow() -> None:
     seen = facts(
         "\n== check python ===================================================\npython version: 3.6.8\n"
-        "\n== check os platform ===============================================\nos: Linux\nos release version: 5.0.0-31-generic\n"
+        "\n== check os platform ===============================================\nos: Linux\nos release version: 5.0.0-31-generic\n"  # noqa: E501
         "linux distribution: ('Ubuntu', '18.04', 'bionic')\nmachine: x86_64\n"
         "\n== are we in docker =============================================\nNo\n"
-        "\n== check pips ===================================================\nnumpy                  1.17.2\ntensorflow-gpu         1.14.0\n"
+        "\n== check pips ===================================================\nnumpy                  1.17.2\ntensorflow-gpu         1.14.0\n"  # noqa: E501
         "\n== tensorflow import ============================================\ntf.version.VERSION = 1.14.0\n"
         "\n== env ==========================================================\nLD_LIBRARY_PATH /usr/local/cuda/lib64\n"
-        "\n== cuda libs  ===================================================\n/usr/local/cuda-10.0/lib64/libcudart.so.10.0.130\n"
+        "\n== cuda libs  ===================================================\n/usr/local/cuda-10.0/lib64/libcudart.so.10.0.130\n"  # noqa: E501
     )
     assert isinstance(seen.container, f.Missing)
     assert isinstance(seen.environment, f.Environment)
@@ -348,7 +351,7 @@ def test_jaxs_environment_information() -> None:
     seen = facts(
         "jax:    0.4.31\njaxlib: 0.4.31\nnumpy:  1.26.4\npython: 3.11.9 (main, Apr  6 2024) [GCC 13.2.0]\n"
         "jax.devices (1 total, 1 local): [CudaDevice(id=0)]\nprocess_count: 1\n"
-        "platform: uname_result(system='Linux', node='box', release='6.8.0-40-generic', version='#40', machine='x86_64')\n"
+        "platform: uname_result(system='Linux', node='box', release='6.8.0-40-generic', version='#40', machine='x86_64')\n"  # noqa: E501
     )
     jax = seen.framework("jax")
     assert jax is not None
@@ -360,7 +363,7 @@ def test_jaxs_environment_information() -> None:
 
 def test_values_inside_messages() -> None:
     seen = facts(
-        "UserWarning: NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation.\n"
+        "UserWarning: NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation.\n"  # noqa: E501
         "The current PyTorch install supports CUDA capabilities sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90.\n"
         "failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected\n"
         "libcuda reported version is: 535.129.3\nkernel reported version is: 530.30.2\n"
@@ -383,8 +386,8 @@ def test_values_inside_messages() -> None:
     [
         ("RuntimeError: Found no NVIDIA driver on your system.", None),
         ("torch.cuda.OutOfMemoryError: CUDA out of memory.", "torch"),
-        ("W tensorflow/stream_executor/platform/default/dso_loader.cc:64] Could not load dynamic library 'libcudart.so.11.0'", "tensorflow"),
-        ("An NVIDIA GPU may be present on this machine, but a CUDA-enabled jaxlib is not installed. Falling back to cpu.", "jax"),
+        ("W tensorflow/stream_executor/platform/default/dso_loader.cc:64] Could not load dynamic library 'libcudart.so.11.0'", "tensorflow"),  # noqa: E501
+        ("An NVIDIA GPU may be present on this machine, but a CUDA-enabled jaxlib is not installed. Falling back to cpu.", "jax"),  # noqa: E501
     ],
 )  # fmt: skip
 def test_a_message_names_its_framework_only_where_the_line_does(text: str, framework: str | None) -> None:

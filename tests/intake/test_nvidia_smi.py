@@ -131,12 +131,12 @@ def test_the_list_carries_uuids_and_mig_devices() -> None:
 @pytest.mark.parametrize(
     ("text", "result"),
     [
-        ("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 535.129", "NVML_ERROR_LIB_RM_VERSION_MISMATCH"),
+        ("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 535.129", "NVML_ERROR_LIB_RM_VERSION_MISMATCH"),  # noqa: E501
         ("Failed to initialize NVML: Unknown Error", "NVML_ERROR_UNKNOWN"),
         ("Failed to initialize NVML: Insufficient Permissions", "NVML_ERROR_NO_PERMISSION"),
         ("Failed to initialize NVML: GPU access blocked by the operating system", "NVML_ERROR_OPERATING_SYSTEM"),
-        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.", "NVML_ERROR_DRIVER_NOT_LOADED"),
-        ("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system. Please make sure that the NVIDIA Display Driver is properly installed", "NVML_ERROR_LIBRARY_NOT_FOUND"),
+        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.", "NVML_ERROR_DRIVER_NOT_LOADED"),  # noqa: E501
+        ("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system. Please make sure that the NVIDIA Display Driver is properly installed", "NVML_ERROR_LIBRARY_NOT_FOUND"),  # noqa: E501
     ],
 )  # fmt: skip
 def test_a_sentence_in_place_of_the_table_is_nvmls_result_and_stays_a_message(text: str, result: str) -> None:

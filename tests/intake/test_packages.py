@@ -19,7 +19,7 @@ def listed(text: str) -> list[tuple[str, str | None, str | None]]:
     "text",
     [
         "$ pip list\nPackage    Version\n---------- -------\nnumpy      1.26.4\ntorch      2.1.0+cu121\n",
-        "Package Version Editable project location\n------- ------- ----\nnumpy 1.26.4\ntorch 2.1.0+cu121 /home/ann/torch\n",
+        "Package Version Editable project location\n------- ------- ----\nnumpy 1.26.4\ntorch 2.1.0+cu121 /home/ann/torch\n",  # noqa: E501
         "$ uv pip list\nPackage Version\n------- -------\nnumpy 1.26.4\ntorch 2.1.0+cu121\n",
         "numpy==1.26.4\ntorch==2.1.0+cu121\n",
         "numpy==1.26.4\ntorch @ https://download.pytorch.org/whl/cu121/torch-2.1.0%2Bcu121-cp310-cp310-linux_x86_64.whl#sha256=1\n",

