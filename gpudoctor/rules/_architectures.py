@@ -5,7 +5,8 @@ from __future__ import annotations
 from gpudoctor.engine import cite
 from gpudoctor.facts import Build, Framework, Gpu, GpuCapability, Gpus, Imported
 from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
-from gpudoctor.relations import Capability, CodeTarget, Coverage, coverage, parse_targets
+from gpudoctor.matrix import Matrix, Unlisted
+from gpudoctor.relations import Capability, CodeTarget, Coverage, CudaVersion, coverage, parse_targets
 from gpudoctor.remedies import InstallBuild
 from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
 from gpudoctor.views import DriverCuda, Proved, capabilities_of
@@ -19,14 +20,17 @@ def kernels_for_gpu(
     imported: Imported | None,
     driver: DriverCuda | None,
     proved: Proved,
+    matrix: Matrix,
 ) -> Verdict:
     """The build's code targets against the compute capability of one GPU."""
-    if build.accelerator != "cuda":
+    if build.accelerator not in ("cuda", "unknown"):
         return NotApplicable(CUDA_BUILD_ONLY)
+    if not build.targets and not (imported and (imported.targets or imported.devices)):
+        return _made_before_the_gpu(framework, build, gpu, capability, driver, matrix)
     # What the imported framework says of itself comes from the very library that will run.
     stated = imported.targets if imported and imported.targets else build.targets
-    if not stated:
-        return NotJudged(f"{build.distribution} {build.version} does not say for which GPUs it was compiled")
+    if build.accelerator != "cuda" or not stated:
+        return NotJudged(f"{build.distribution} {build.version} does not say what it was compiled for")
     targets = parse_targets(stated)
     name = f"{name_of(framework)} {build.version}"
     way = coverage(targets, Capability.parse(capability.value))
@@ -53,6 +57,64 @@ def kernels_for_gpu(
         return found
     own = any(target.ptx and target.capability == Capability.parse(capability.value) for target in targets)
     return _weaker(found, way, name, capability, Severity.INFO if own else Severity.WARNING)
+
+
+def _made_before_the_gpu(
+    framework: Framework, build: Build, gpu: Gpu, capability: GpuCapability, driver: DriverCuda | None, matrix: Matrix
+) -> Verdict:
+    """A build that does not say for which GPUs: whether its CUDA, or any build of its release, knew this one."""
+    name = f"{name_of(framework)} {build.version}"
+    silent = NotJudged(f"{build.distribution} {build.version} does not say for which GPUs it was compiled")
+    wanted = Capability.parse(capability.value)
+    newest = _newest_cuda(framework, build, matrix)
+    if newest is None or knows(newest, wanted, matrix) is not False:
+        return silent
+    return Found(
+        title=f"{name} came before {gpu.name or 'this GPU'} (compute capability {capability.value}) and has no kernels "
+        "for it.",
+        detail=f"Its builds were made with CUDA {newest} at most, which compiles for no GPU of this kind. PTX, where "
+        "there is any, takes many minutes at the first start and may fail.",
+        evidence=(
+            cite("compute capability", capability.value, capability),
+            cite(build.distribution, build.version, build),
+        ),
+        remedies=(
+            InstallBuild(
+                framework=framework.name,
+                capabilities=(capability.value,),
+                driver_cuda=driver.version if driver else None,
+            ),
+        ),
+        confidence=Confidence.LIKELY,
+    )
+
+
+def knows(cuda: CudaVersion, capability: Capability, matrix: Matrix) -> bool | None:
+    """Whether a toolkit can make machine code that runs on a GPU: for itself, or for a lower minor of its major."""
+    siblings = [
+        a for a in matrix.architectures if a.cc.major == capability.major and a.cc <= capability and not a.tegra
+    ]
+    if not siblings:
+        return None
+    return any(CudaVersion.parse(a.first_toolkit) <= cuda for a in siblings)
+
+
+def _newest_cuda(framework: Framework, build: Build, matrix: Matrix) -> CudaVersion | None:
+    """The CUDA of the build, else the newest of all builds of its release; None for builds that are not public."""
+    cudas: list[str | None] = [build.cuda]
+    if framework.name == "torch" and build.cuda is None:
+        torch = matrix.torch(build.version)
+        cudas = [] if isinstance(torch, Unlisted) else [one.cuda for one in torch.builds]
+    if framework.name == "tensorflow":
+        row = matrix.tensorflow(build.version)
+        cudas += [] if isinstance(row, Unlisted) else [row.cuda]
+    found = []
+    for text in cudas:
+        try:
+            found.append(CudaVersion.parse(text or ""))
+        except ValueError:
+            continue
+    return max(found, default=None)
 
 
 def _weaker(found: Found, way: Coverage, name: str, capability: GpuCapability, severity: Severity) -> Found:

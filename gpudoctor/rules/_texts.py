@@ -44,7 +44,7 @@ _NO_GPU = (
         r"\b(?:does|do|did|is|are)(?: not|n't) (?:detect|see|find|list|show|use|using|recogni[sz]e|detecting|finding)"
         r"(?: the| my| any| a)? GPUs?\b"
     ),
-    r"\blists? (?:only|no) (?:the )?(?:/device:)?(?:CPU|GPU)\b",
+    r"\b(?:lists?|shows?|sees?|finds?|detects?) (?:only|no) (?:the )?(?:/device:)?(?:CPU|GPU)s?\b",
     r"\bonly (?:the )?CPU devices? (?:is|are)\b",
     r"Cannot dlopen some GPU libraries",
     r"Skipping registering GPU devices",

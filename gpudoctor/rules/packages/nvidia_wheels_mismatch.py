@@ -30,7 +30,7 @@ from gpudoctor.remedies import InstallPackages
 from gpudoctor.rules._texts import first_match
 from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
 
-RULE = Rule(masks=("smoke-ran-on-cpu", "tf-cuda-libs-missing"))
+RULE = Rule(masks=("smoke-ran-on-cpu", "tf-cuda-libs-missing", "jax-cpu-build", "jax-plugin-mismatch"))
 
 
 @RULE.detector
@@ -68,10 +68,17 @@ _LIBRARIES = (
 )
 _TEXTS = (
     rf"ImportError: [^\s:]{{0,300}}{_LIBRARIES}[\w.]*: undefined symbol: \S+",
-    rf"ImportError: {_LIBRARIES}\S*\.so[.\d]*: cannot open shared object file",
-    rf"OSError: {_LIBRARIES}\S*\.so[.\d]*: cannot open shared object file",
+    # Names with a toolkit's full number (libcublas.so.9.0) are older than these wheels.
+    rf"(?:ImportError|OSError): {_LIBRARIES}\w{{0,40}}\.so(?:\.\d{{1,2}}|\.1[1-9]\.0)?: cannot open shared object file",
+    rf"Could not load library {_LIBRARIES}\w{{0,40}}\.so\.\d{{1,2}}\. Error: \S{{1,200}}: cannot open shared object",
     r"undefined symbol: __nvJitLink\w+, version libnvJitLink\.so\.\d+",
     r"undefined symbol: nccl\w+",
+    r"ValueError: lib\w{3,20}\.so\.\*\[0-9\]\S{0,40} not found in the system path",
+    r"Unable to load cu(?:SPARSE|DNN|BLAS|SOLVER|FFT|PTI|DA)\. Is it installed\?",
+    r"The cu\w{3,10} library was not found",
+    r"Outdated cu(?!DNN)\w{3,10} installation found",
+    r"Unable to load any of \{libcudnn_\w{1,30}\.so",
+    r"Error loading CUDA libraries\. GPU will not be used",
 )
 
 

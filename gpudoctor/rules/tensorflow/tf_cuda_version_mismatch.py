@@ -25,14 +25,18 @@ release against the toolkits that are installed, where TensorFlow lists no GPU.
 
 from __future__ import annotations
 
+import msgspec
+
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, Imported, Interpreter, Message, Packages, System, Toolkits
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Verdict
-from gpudoctor.matrix import Matrix
+from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import CudaVersion
 from gpudoctor.remedies import InstallBuild, Remedy, Run
+from gpudoctor.rules._complaints import shows_no_gpu
 from gpudoctor.rules._libraries import Library, SeenCuda, brings, installed_cudas, serves, toolkits_with
-from gpudoctor.rules._texts import lists_no_gpu, search
+from gpudoctor.rules._texts import search
+from gpudoctor.views import Printed
 
 RULE = Rule(frameworks=("tensorflow",), masks=("tf-cuda-libs-missing", "nvidia-wheels-mismatch", "smoke-ran-on-cpu"))
 
@@ -43,6 +47,10 @@ _NAMED = (
     r"\b(\w{2,30}64_\d{1,3}\.dll)'?;? (?:is |was )?(?:missing|not found|could not be found)",
     r"(?:missing|not find|not load|looks? for|needs?|wants?) (lib\w{2,30}\.so\.\d[\d.]{0,10}|\w{2,30}64_\d{1,3}\.dll)",
 )
+_TOLD = (
+    r"\b(cudart|cublas|cufft|curand|cusolver|cusparse)\b[^.]{0,60}\bversion (\d{1,2}(?:\.\d)?)\b[^.]{0,20}"
+    r"(?:search|look|want|need|expect|not found|missing)"
+)
 
 
 def missing_library(message: Message, build: Build | None) -> Library | None:
@@ -52,6 +60,8 @@ def missing_library(message: Message, build: Build | None) -> Library | None:
     """
     match = next((found for pattern in _NAMED if (found := search(pattern, message.text))), None)
     library = Library.parse(match[1]) if match else None
+    if match is None and (told := search(_TOLD, message.text)):
+        return Library(told[1].lower(), told[2], f"lib{told[1].lower()}.so.{told[2]}")
     if match is None or library is None or library.stem in ("cudnn", "cuda", "nvinfer", "nvinfer_plugin"):
         return None
     foreign = match[0].lower().startswith("importerror") and message.framework != "tensorflow" and build is None
@@ -66,6 +76,7 @@ def the_name_it_wants(
     packages: Packages | None,
     imported: Imported | None,
     interpreter: Interpreter | None,
+    system: System | None,
     matrix: Matrix,
 ) -> Verdict:
     """A library was not opened, and the CUDA that is installed has none of that name."""
@@ -84,7 +95,7 @@ def the_name_it_wants(
         f"TensorFlow opens {library.name}, which CUDA {toolkits_with(library, matrix) or '?'} has and "
         f"CUDA {_shown(known)} has not.",
         (cite("message", message.text[:200], message), *(one.evidence for one in known)),
-        build,
+        tested(build, system, matrix) if build else None,
         interpreter,
         Confidence.CERTAIN,
     )
@@ -99,34 +110,39 @@ def the_release_against_the_toolkits(
     build: Build,
     toolkits: Toolkits,
     packages: Packages | None,
-    imported: Imported,
-    interpreter: Interpreter | None,
-) -> Verdict:
-    """TensorFlow imports and lists no GPU, and no CUDA here has the libraries of its build."""
-    if imported.devices or imported.available:
-        return Passed("TensorFlow lists a GPU")
-    return _release(build, toolkits, packages, interpreter, ())
-
-
-@RULE.detector
-def no_gpu_beside_another_toolkit(
-    message: Message,
-    build: Build,
-    toolkits: Toolkits,
-    packages: Packages | None,
     imported: Imported | None,
+    printed: Printed,
     system: System | None,
     interpreter: Interpreter | None,
+    matrix: Matrix,
 ) -> Verdict:
-    """A text says that TensorFlow shows no GPU, and no CUDA here has the libraries of its build."""
-    text = lists_no_gpu(message.text)
-    if text is None:
-        return None
-    if imported and imported.devices:
+    """TensorFlow shows no GPU, and no CUDA here has the libraries of its build."""
+    if imported and (imported.devices or imported.available):
         return Passed("TensorFlow lists a GPU")
     if system and system.os == "macos":
         return NotApplicable("no CUDA on macOS")
-    return _release(build, toolkits, packages, interpreter, (cite("message", text, message),))
+    said = shows_no_gpu(printed, "tensorflow")
+    listed = imported is not None and imported.ok and imported.available is False
+    if said is None and not listed:
+        return NotJudged("whether TensorFlow lists a GPU is not known")
+    return _release(tested(build, system, matrix), toolkits, packages, interpreter, (said,) if said else ())
+
+
+def tested(build: Build, system: System | None, matrix: Matrix) -> Build:
+    """The build with the CUDA and cuDNN that its release was tested with: older wheels name the major alone."""
+    row = matrix.tensorflow(build.version)
+    if isinstance(row, Unlisted) or build.channel in ("ngc", "source", "nightly", "conda"):
+        return build
+    windows = system is not None and system.os == "windows"
+    cuda, cudnn = (row.windows_cuda, row.windows_cudnn) if windows else (row.cuda, row.cudnn)
+    return msgspec.structs.replace(build, cuda=_fuller(build.cuda, cuda), cudnn=_fuller(build.cudnn, cudnn))
+
+
+def _fuller(own: str | None, listed: str | None) -> str | None:
+    """The longer of two versions of one major; a wheel's own where they disagree."""
+    if own is None or listed is None:
+        return own or listed
+    return listed if own.split(".")[0] == listed.split(".")[0] and len(listed) > len(own) else own
 
 
 def _release(

@@ -26,13 +26,17 @@ from __future__ import annotations
 import re
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, CudnnCopies, Fact, Imported, Interpreter, Message, Packages
+from gpudoctor.facts import Build, CudnnCopies, Fact, Framework, Imported, Interpreter, Message, Packages, System
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Verdict
+from gpudoctor.matrix import Matrix
 from gpudoctor.remedies import InstallPackages, Remedy
+from gpudoctor.rules._complaints import shows_no_gpu
 from gpudoctor.rules._libraries import Library
-from gpudoctor.rules._texts import lists_no_gpu, search
+from gpudoctor.rules._texts import search
 from gpudoctor.rules._words import name_of
 from gpudoctor.rules.tensorflow.tf_cuda_version_mismatch import remedies as libraries_for
+from gpudoctor.rules.tensorflow.tf_cuda_version_mismatch import tested
+from gpudoctor.views import Printed
 
 RULE = Rule(frameworks=("tensorflow", "jax"), masks=("tf-cuda-libs-missing", "smoke-ran-on-cpu", "gpu-memory-held"))
 
@@ -153,18 +157,24 @@ def _copies(copies: CudnnCopies | None, packages: Packages | None) -> list[tuple
 
 @RULE.detector
 def older_than_tested(
-    message: Message,
     build: Build,
     copies: CudnnCopies,
     imported: Imported | None,
+    printed: Printed,
+    system: System | None,
     interpreter: Interpreter | None,
+    framework: Framework,
+    matrix: Matrix,
 ) -> Verdict:
-    """A text says that no GPU is shown, and the only cuDNN here is of another major, or older than the tested one."""
-    text = lists_no_gpu(message.text)
-    if text is None:
-        return None
+    """No GPU is shown, and the only cuDNN here is of another major, or older than the tested one."""
+    if framework.name != "tensorflow":
+        return NotApplicable("JAX compares cuDNN itself")
+    said = shows_no_gpu(printed, "tensorflow")
+    if said is None:
+        return NotApplicable("nothing says that no GPU is shown")
     if imported and imported.devices:
         return Passed("the framework lists a GPU")
+    build = tested(build, system, matrix)
     if build.accelerator != "cuda" or not build.cudnn:
         return NotApplicable("no CUDA build whose cuDNN is known")
     seen = [copy.version for copy in copies.copies if copy.version and copy.brought_by != "wheel"]
@@ -174,9 +184,9 @@ def older_than_tested(
         return Passed(f"a cuDNN that fits {build.cudnn} is here")
     return Found(
         title=f"{name_of('tensorflow')} {build.version} was built with cuDNN {build.cudnn}; {', '.join(seen)} is here.",
-        detail=text,
+        detail=said.value,
         evidence=(
-            cite("message", text, message),
+            said,
             cite("built with cuDNN", build.cudnn, build),
             *(cite("cuDNN", version, copies) for version in seen),
         ),

@@ -27,10 +27,10 @@ from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, Gpus, Imported, Message
-from gpudoctor.findings import Confidence, Found, Passed, Verdict
+from gpudoctor.findings import Confidence, Found, NotJudged, Passed, Verdict
 from gpudoctor.remedies import InstallBuild
 from gpudoctor.rules._architectures import covers_every_gpu, kernels_for_gpu
-from gpudoctor.rules._texts import first_match
+from gpudoctor.rules._texts import first_match, search
 from gpudoctor.views import DriverCuda, capabilities_of
 
 RULE = Rule(frameworks=("torch",), masks=("smoke-hang", "smoke-ran-on-cpu"))
@@ -58,8 +58,10 @@ def torch_says_so(
         return None
     if build and gpus and covers_every_gpu(build, imported, gpus):
         return Passed(f"PyTorch {build.version} has machine code for every GPU here")
-    # The bare CUDA text may come from an extension; PyTorch's own warning names PyTorch.
+    # The bare CUDA text may come from any program; PyTorch's own warning names PyTorch.
     own = "PyTorch" in text or "Found GPU" in text
+    if not own and message.framework is None and build is None and not search(r"CUDA error|torch", message.text):
+        return NotJudged("CUDA says so, and nothing names PyTorch")
     return Found(
         title="This PyTorch build has no kernels for the GPU.",
         detail=text,

@@ -31,7 +31,7 @@ from gpudoctor.facts import Build, Fact, Framework, Imported, Jetson, Message, P
 from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import Run
-from gpudoctor.rules._texts import first_match, lists_no_gpu
+from gpudoctor.rules._texts import first_match, lists_no_gpu, search
 from gpudoctor.rules._words import name_of
 
 RULE = Rule(
@@ -49,11 +49,15 @@ RULE = Rule(
 )
 
 _NEEDS_OWN = ("Nano", "TX1", "TX2", "Xavier", "Orin", "AGX")
+_FIRST_GENERIC = 7  # JetPack 7 on Thor; Orin from 7.2 on, which the release tells
 _NVIDIAS = re.compile(r"\+nv|\.nv\d|nv\d\d\.\d\d", re.IGNORECASE)
 
 
-def _own_wheels(jetson: Jetson, matrix: Matrix) -> str | None:
+def _own_wheels(jetson: Jetson, system: System | None, matrix: Matrix) -> str | None:
     """The JetPack of a board that runs NVIDIA's own wheels only; None where generic ones run or nothing is known."""
+    named = search(r"JetPack ?(\d)", (system.name if system else None) or "")
+    if named:
+        return named[0] if int(named[1]) < _FIRST_GENERIC else None
     if jetson.l4t:
         row = matrix.jetson(jetson.l4t)
         if isinstance(row, Unlisted):
@@ -64,19 +68,26 @@ def _own_wheels(jetson: Jetson, matrix: Matrix) -> str | None:
     return f"a Jetson {model}" if any(name in model for name in _NEEDS_OWN) and "Thor" not in model else None
 
 
-def _is_board(jetson: Jetson) -> bool:
-    return bool(jetson.l4t or jetson.model)
+def _is_board(jetson: Jetson, system: System | None) -> bool:
+    """By the board's own files, or by the name that a text gives the system."""
+    named = search(r"\bL4T\b|JetPack|Jetson|\btegra\b", (system.name if system else None) or "")
+    return bool(jetson.l4t or jetson.model or named)
 
 
 @RULE.detector
 def generic_wheel_on_the_board(
-    framework: Framework, build: Build, jetson: Jetson, imported: Imported | None, matrix: Matrix
+    framework: Framework,
+    build: Build,
+    jetson: Jetson,
+    imported: Imported | None,
+    system: System | None,
+    matrix: Matrix,
 ) -> Verdict:
     """A framework that is no build of NVIDIA's on a board that needs one."""
-    if not _is_board(jetson):
+    if not _is_board(jetson, system):
         return NotApplicable("no Jetson")
-    system = _own_wheels(jetson, matrix)
-    if system is None:
+    board = _own_wheels(jetson, system, matrix)
+    if board is None:
         return Passed("this board runs generic wheels, or its JetPack is not known")
     if _NVIDIAS.search(build.version) or build.channel in ("ngc", "source"):
         return Passed(f"{build.version} is a build for Jetson, or made here")
@@ -84,7 +95,7 @@ def generic_wheel_on_the_board(
         return Passed(f"{name_of(framework)} lists the GPU")
     if build.installer not in (None, "pip", "uv", "poetry", "conda") and build.accelerator == "cuda":
         return NotJudged("who built it is not known")
-    return _found(f"{name_of(framework)} {build.version} is a generic ARM wheel, on {system}.", build, jetson)
+    return _found(f"{name_of(framework)} {build.version} is a generic ARM wheel, on {board}.", build, jetson)
 
 
 _TEXTS = (
@@ -104,12 +115,12 @@ def a_program_says_so(
     message: Message, jetson: Jetson, packages: Packages | None, system: System | None, matrix: Matrix
 ) -> Verdict:
     """The wheel does not load, does not install or sees no GPU on a board that needs NVIDIA's wheels."""
-    if not _is_board(jetson):
+    if not _is_board(jetson, system):
         return NotApplicable("no Jetson")
     text = first_match(_TEXTS, message.text) or lists_no_gpu(message.text)
     if text is None:
         return None
-    board = _own_wheels(jetson, matrix) or ("a Jetson board" if system and _old(system) else None)
+    board = _own_wheels(jetson, system, matrix) or ("a Jetson board" if system and _old(system) else None)
     if board is None and jetson.l4t is None:
         board = "a Jetson board"
     if board is None:

@@ -38,3 +38,15 @@ def test_the_loaders_words_without_a_list_of_packages_are_likely() -> None:
     text = "ImportError: libcudnn.so.9: cannot open shared object file: No such file or directory"
     assert found(says(text, change(pins=f.NOT_IN_PASTE)), RULE).confidence.value == "likely"
     assert findings(says(text), RULE) == ()
+
+
+def test_a_library_that_pytorch_looks_for_in_vain_is_a_missing_wheel() -> None:
+    paste = f.Facts(origin="paste")
+    text = "ValueError: libnvrtc.so.*[0-9].*[0-9] not found in the system path ['/app']"
+    assert verdict(says(text, paste))[1] == RULE
+    assert verdict(says("Outdated cuSPARSE installation found.", paste))[1] == RULE
+
+
+def test_a_name_with_a_toolkits_full_number_is_older_than_the_wheels() -> None:
+    text = "ImportError: libcublas.so.9.0: cannot open shared object file: No such file or directory"
+    assert findings(says(text, f.Facts(origin="paste")), RULE) == ()

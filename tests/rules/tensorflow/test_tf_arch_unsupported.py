@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from gpudoctor import facts as f
-from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_gpu
+from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework, with_gpu
 
 RULE = "tf-arch-unsupported"
 UNTRIED = change(only("tensorflow"), smokes=())
@@ -36,3 +36,23 @@ def test_tensorflows_own_refusal_is_certain() -> None:
     bare = change(GOOD, frameworks=f.NOT_IN_PASTE, gpus=f.NOT_IN_PASTE)
     assert found(says(text, bare), RULE).confidence.value == "certain"
     assert findings(says("Adding visible gpu devices: 0"), RULE) == ()
+
+
+def test_the_cuda_runtime_that_tensorflow_opened_may_be_older_than_the_gpu() -> None:
+    ampere = with_gpu(change(UNTRIED, frameworks=f.NOT_IN_PASTE), name="GeForce RTX 3080", capability="8.6")
+    assert verdict(says("Successfully opened dynamic library libcudart.so.10.1", ampere))[1] == RULE
+    assert findings(says("Successfully opened dynamic library libcudart.so.11.0", ampere), RULE) == ()
+
+
+def test_an_older_release_without_a_list_of_targets_came_before_the_gpu() -> None:
+    ampere = with_gpu(UNTRIED, name="GeForce RTX 3090", capability="8.6")
+    old = {"version": "1.15.0", "cuda": "10.0", "targets": ()}
+    facts = with_framework("tensorflow", ampere, build=old, imported={"devices": (), "available": False})
+    assert "came before GeForce RTX 3090" in found(facts, RULE).title
+
+
+def test_a_kernel_image_that_is_invalid_is_not_believed_where_the_build_has_code() -> None:
+    text = "CUDA runtime implicit initialization on GPU:0 failed. Status: device kernel image is invalid"
+    assert found(says(text, f.Facts(origin="paste")), RULE).confidence.value == "likely"
+    covered = with_framework("tensorflow", GOOD, build={"targets": ("sm_90",)})
+    assert findings(says(text, covered, "tensorflow"), RULE) == ()

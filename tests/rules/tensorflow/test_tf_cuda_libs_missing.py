@@ -42,3 +42,14 @@ def test_an_optional_library_or_a_missing_driver_is_not_this() -> None:
 def test_a_gpu_in_the_list_says_that_all_is_there() -> None:
     text = "Cannot dlopen some GPU libraries. Please make sure the missing libraries mentioned above are installed"
     assert findings(says(text, GOOD, "tensorflow"), RULE) == ()
+
+
+def test_a_build_that_could_use_gpu_and_driver_and_shows_none_did_not_find_its_libraries() -> None:
+    facts = with_framework("tensorflow", change(only("tensorflow"), smokes=()), imported={"devices": ()})
+    facts = change(facts, packages=f.NOT_IN_PASTE)
+    assert verdict(says("TensorFlow lists no GPU", facts)) == ("broken", RULE)
+    assert findings(facts, RULE) == ()
+
+
+def test_an_incomplete_list_of_packages_says_nothing_of_what_is_missing() -> None:
+    assert findings(change(BARE, packages={"complete": False}), RULE) == ()

@@ -64,3 +64,17 @@ def test_torchs_own_warning_is_certain_and_the_bare_cuda_text_is_likely() -> Non
     text = "RuntimeError: CUDA error: no kernel image is available for execution on the device"
     assert found(says(text, bare), RULE).confidence.value == "likely"
     assert findings(says("an image of a kernel"), RULE) == ()
+
+
+def test_a_release_whose_newest_cuda_knows_no_such_gpu_came_before_it() -> None:
+    facts = with_gpu(TORCH, name="NVIDIA GeForce RTX 3080", capability="8.6")
+    old = {"version": "1.1.0", "cuda": None, "accelerator": "unknown", "targets": ()}
+    before = with_framework("torch", facts, build=old, imported={"targets": (), "devices": ()})
+    assert "came before NVIDIA GeForce RTX 3080" in found(before, RULE).title
+    turing = with_gpu(before, name="NVIDIA GeForce RTX 2080 Ti", capability="7.5")
+    assert findings(turing, RULE) == ()
+
+
+def test_a_bare_cuda_text_without_pytorch_in_sight_is_not_judged() -> None:
+    bare = change(GOOD, frameworks=f.NOT_IN_PASTE, gpus=f.NOT_IN_PASTE)
+    assert findings(says("no kernel image is available for execution on the device", bare), RULE) == ()

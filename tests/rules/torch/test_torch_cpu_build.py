@@ -68,3 +68,22 @@ def test_a_python_of_the_distribution_gets_a_virtual_environment_first() -> None
 def test_the_same_release_is_named_with_its_variant_so_that_pip_replaces_it() -> None:
     same = with_framework("torch", BESIDE_A_GPU, build={"version": "2.15.0+cpu"})
     assert "torch==2.15.0+cu" in found(same, RULE).fixes[0].commands[0]
+
+
+def test_a_cpu_build_whose_gpu_is_missed_is_enough_where_the_gpu_is_not_shown() -> None:
+    unseen = change(only("torch"), pci=f.NOT_IN_PASTE, gpus=f.NOT_IN_PASTE, cuda=f.NOT_IN_PASTE, smokes=())
+    facts = with_framework("torch", unseen, build=CPU, imported=NO_DEVICE)
+    assert found(says("torch.cuda.is_available() returns False", facts), RULE).confidence.value == "likely"
+    assert findings(facts, RULE) == ()
+
+
+def test_an_index_that_does_not_exist_explains_a_build_that_is_not_known() -> None:
+    unknown = with_framework("torch", change(only("torch"), smokes=()), build=f.NOT_IN_PASTE, imported=NO_DEVICE)
+    text = "installed with --extra-index-url https://download.pytorch.org/whl/cu114"
+    assert "cu114 serves no wheels" in found(says(text, unknown), RULE).detail
+    served = "installed with --extra-index-url https://download.pytorch.org/whl/cu118"
+    assert findings(says(served, unknown), RULE) == ()
+
+
+def test_torchs_words_are_not_believed_of_a_cuda_build() -> None:
+    assert findings(says("AssertionError: Torch not compiled with CUDA enabled"), RULE) == ()
