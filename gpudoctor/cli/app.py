@@ -25,10 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(diagnose)
-app.command()(explain)
-app.command("rules")(rules)
-app.command()(matrix)
+app.command(short_help="Look, judge, train: name the one cause to fix.")(diagnose)
+app.command(short_help="What a finding means, and how to fix it.")(explain)
+app.command(short_help="All rules with their severity.")(rules)
+app.command(short_help="Ask the compatibility matrix.")(matrix)
 
 
 def _version(asked: bool) -> None:
