@@ -164,6 +164,7 @@ def _library(text: str, where: str) -> Iterator[Piece]:
     if not found:
         return
     name, version, build, channel = found.groups()
+    version = version.strip("()")
     if text.startswith("[conda]"):
         pypi = build == "pypi_0" or channel == "pypi"
         tool, installer = ("pip list", "pip") if pypi else ("conda list", "conda")

@@ -128,10 +128,8 @@ def read_device_nodes(paste: Paste) -> Iterator[Piece]:
         elif absent and "*" in absent[1] and absent[1].startswith("/dev/nvidia"):
             searched = True
             wheres.append(paste.where(position))
-    missing = list(_said_missing(paste))
     if nodes or searched:
         yield DeviceNodes(source=joined(wheres), nodes=tuple(nodes.values()))
-    yield from missing
 
 
 def _node(row: re.Match[str]) -> DeviceNode:
@@ -139,11 +137,3 @@ def _node(row: re.Match[str]) -> DeviceNode:
     digits = (sum(4 >> i for i, mark in enumerate(row[2][at : at + 3]) if mark not in "-ST") for at in (0, 3, 6))
     mode = "0" + "".join(map(str, digits))
     return DeviceNode(path=path, mode=mode, owner=_IDS_OF.get(row[3]), group=_IDS_OF.get(row[4]))
-
-
-def _said_missing(paste: Paste) -> Iterator[Piece]:
-    """One node that a person or a program says does not exist; not a list, so no record of all nodes."""
-    for position in paste.holding("/dev/nvidia"):
-        found = _ABSENT.search(paste.texts[position])
-        if found and "*" not in found[1]:
-            yield Said("node.absent", found[1], paste.where(position), Trust.LOGGED)

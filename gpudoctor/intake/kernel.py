@@ -171,7 +171,8 @@ def read_dkms(paste: Paste) -> Iterator[Piece]:
 
 _XID = re.compile(r"NVRM: (?:GPU at [^:\n]{1,40}: ?)?Xid(?: \((?:PCI:)?([0-9a-fA-F:.]{5,20})\))?: ?(\d{1,4})\b")
 _LOG = re.compile(
-    r"NVRM|nvidia[-_ \d:.]|nouveau|nova[-_ ]core|SXid|pcieport|vfio-pci|module verification failed|PKCS#7|Lockdown|EDAC"
+    r"NVRM|(?:nvidia|nouveau|nova)(?:[-_](?:uvm|modeset|drm|nvlink|nvswitch|gpu|core|fs|peermem))?(?: [0-9a-f]{4}:|: )"
+    r"|pcieport |vfio-pci |PKCS#7|Lockdown|PM: "
 )
 _LOG_START = ("NVRM", "nvidia", "nouveau", "nova", "pcieport", "vfio-pci", "PKCS#7", "Lockdown", "PM: ")
 
@@ -207,11 +208,7 @@ def _log_lines(paste: Paste) -> Iterator[int]:
         text = paste.texts[position]
         if position in paste.commands or not text.startswith(_LOG_START):
             continue
-        if text.startswith("NVRM version") or (
-            text.startswith("nvidia") and not re.match(r"nvidia(?:[-_][a-z]{2,10})?(?: [0-9a-f]{4}:|: )", text)
-        ):
-            continue
-        if text.startswith("nouveau") and not re.match(r"nouveau(?: [0-9a-f]{4}:|: )", text):
+        if text.startswith("NVRM version") or not _LOG.match(text):
             continue
         yield position
 

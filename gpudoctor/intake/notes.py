@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpudoctor.facts import GpuLink, GpuModes, MigInstance, MigInstances
+from gpudoctor.facts import GpuLink, GpuModes, Message, MigInstance, MigInstances
 from gpudoctor.intake import statements
 from gpudoctor.intake.gpus import seen
 from gpudoctor.intake.paste import Paste
@@ -66,6 +66,9 @@ def _note(parent: str, values: dict[str, str], where: str) -> Iterator[Piece]:
     elif values.get("cc_mode", "").lower() in ("on", "off", "devtools"):
         modes = GpuModes(source=where, confidential=values["cc_mode"].lower())
         yield SeenGpus((seen(where, 0, modes=modes),), where, Trust.STATED)
+        # Such a GPU may be in no list; the message keeps what was said of it.
+        text = "; ".join(f"{key}: {value}" for key, value in values.items())
+        yield Message(source=where, text=f"{parent}: {text}"[:400])
 
 
 def _mig(values: dict[str, str], where: str) -> Iterator[Piece]:

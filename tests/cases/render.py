@@ -114,7 +114,7 @@ def _blocks(evidence: dict[str, Any], case_id: str) -> Iterator[Block]:
     if "conda" in evidence:
         yield Block("conda list", tuple(_conda_row(name, text) for name, text in evidence["conda"].items()))
     if "nvidia_smi" in evidence:
-        yield from _nvidia_smi(evidence["nvidia_smi"])
+        yield from _nvidia_smi(evidence["nvidia_smi"], evidence.get("compute_mode", []))
     if "nvcc" in evidence and "CUDA runtime version" not in evidence.get("collect_env", {}):
         yield _nvcc(evidence["nvcc"], turn)
     if "cudnn" in evidence:
@@ -186,12 +186,12 @@ def _conda_row(name: str, text: str) -> str:
     return f"{name:<25} {version:>8}   {build:<12} {channel}".rstrip()
 
 
-def _nvidia_smi(told: dict[str, Any]) -> Iterator[Block]:
+def _nvidia_smi(told: dict[str, Any], modes: list[str]) -> Iterator[Block]:
     gpus = told.get("gpus", [])
     if told.get("error"):
         yield Block("nvidia-smi", (told["error"],))
     if told.get("driver"):
-        yield Block("nvidia-smi", tuple(_table(told, gpus)))
+        yield Block("nvidia-smi", tuple(_table(told, gpus, modes)))
         return
     if told.get("cuda"):
         yield Block("", (f"nvidia-smi CUDA version: {told['cuda']}",))
@@ -199,7 +199,7 @@ def _nvidia_smi(told: dict[str, Any]) -> Iterator[Block]:
         yield Block("", tuple(f"GPU {index}: {gpu['name']}" for index, gpu in enumerate(gpus)))
 
 
-def _table(told: dict[str, Any], gpus: list[dict[str, Any]]) -> Iterator[str]:
+def _table(told: dict[str, Any], gpus: list[dict[str, Any]], modes: list[str]) -> Iterator[str]:
     driver, cuda = told["driver"], told.get("cuda") or "N/A"
     new = driver.split(".")[0].isdigit() and int(driver.split(".")[0]) >= 610
     yield "+-----------------------------------------------------------------------------------------+"
@@ -215,7 +215,8 @@ def _table(told: dict[str, Any], gpus: list[dict[str, Any]]) -> Iterator[str]:
         total, used = gpu.get("memory_total_mib"), gpu.get("memory_used_mib") or 0
         memory = f"{used}MiB / {total:>6}MiB" if total else "N/A"
         yield f"| {index:>3}  {gpu['name']:<30} Off |   00000000:{index + 1:02X}:00.0 Off |                  N/A |"
-        yield f"|  0%   40C    P8             20W / N/A   | {memory:>22} |       0%     Default |"
+        mode = "E. Process" if index < len(modes) and modes[index] == "Exclusive_Process" else "Default"
+        yield f"|  0%   40C    P8             20W / N/A   | {memory:>22} |       0%  {mode:>10} |"
         yield "|                                         |                        |                  N/A |"
         yield "+-----------------------------------------+------------------------+----------------------+"
 
