@@ -168,9 +168,15 @@ def _terminable() -> Iterator[None]:
 
 
 def _judged(facts: Facts, seconds: float) -> Report:
-    from gpudoctor.report import judge
+    """The report; an undetermined one that says so in a line where gpudoctor itself fails."""
+    try:
+        from gpudoctor.report import judge
 
-    return judge(facts, seconds=seconds)
+        return judge(facts, seconds=seconds)
+    except Exception as error:  # programs rely on a report, whatever happens after the options were understood
+        from gpudoctor.wire import failure_report
+
+        return failure_report(error, gpudoctor=facts.gpudoctor, created=facts.created, facts=facts, seconds=seconds)
 
 
 def _save(facts: Facts, path: Path, *, redact: bool) -> None:

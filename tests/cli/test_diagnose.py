@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gpudoctor.cli.app import run
 from tests.cli.run import ROOT, children_of, command, environ, files_below, gpudoctor
 from tests.lab.drivers.fake import HANG, SEGV, FakeGpu, Machine, error, gpus, install
 from tests.lab.drivers.needs import need_compiler
@@ -402,6 +403,21 @@ def test_saved_facts_give_the_same_report_again(tmp_path: Path) -> None:
     assert {k: v for k, v in again.report.items() if k not in changed} == {
         k: v for k, v in first.report.items() if k not in changed
     }
+
+
+def test_a_fault_of_our_own_is_still_a_valid_report(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Pitfalls 21 and 26."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr("gpudoctor.report.judge", fails)
+    assert run(["diagnose", "--quick", "--format", "json"]) == 3
+    report = json.loads(capfd.readouterr().out)
+    assert report["status"] == "undetermined"
+    assert "a fault of ours" in report["unknown"][0]["why"]
 
 
 def test_with_o_stdout_is_empty(tmp_path: Path) -> None:

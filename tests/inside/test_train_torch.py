@@ -25,7 +25,7 @@ def converse(python: Path, name: FrameworkName, go: Mapping[str, Any] | None) ->
     """All messages of a child that is told ``go`` once it has listed its devices, or to stop."""
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": "-1"}
     heard = []
-    with Child.python(str(python), program(name), environ=environ, limits=Limits.within(180)) as child:
+    with Child.python(str(python), program(name), environ=environ, limits=Limits.within(180), listens=True) as child:
         for message in child.messages():
             heard.append(message)
             if "listed" in message:
@@ -107,7 +107,7 @@ def test_a_child_that_is_told_to_stop_trains_nothing(torch_python: Path) -> None
 
 def test_a_parent_that_is_gone_ends_the_child(torch_python: Path) -> None:
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    with Child.python(str(torch_python), program("torch"), environ=environ, limits=Limits.within(60)) as child:
+    with Child.python(str(torch_python), program("torch"), environ=environ, limits=Limits.within(60), listens=True) as child:
         for message in child.messages():
             if "listed" in message:
                 assert child._process is not None
