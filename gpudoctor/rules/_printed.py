@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from gpudoctor.facts import CudaDriver
+from gpudoctor.facts import CudaDriver, Nvml
 from gpudoctor.findings import Evidence
 from gpudoctor.rules._texts import search
 from gpudoctor.views import Printed
@@ -48,3 +48,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def works(cuda: CudaDriver | None) -> bool:
     """Whether the CUDA driver was asked here and offers a GPU: then no line of a log says that it cannot."""
     return cuda is not None and cuda.code == 0 and bool(cuda.count)
+
+
+def nvml_fails(nvml: Nvml | None) -> bool:
+    """Whether NVML is known not to work. Pasted text often shows a driver's version and not how NVML ended."""
+    return nvml is not None and nvml.result not in ("NVML_SUCCESS", "not-shown")

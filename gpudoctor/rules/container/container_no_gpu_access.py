@@ -16,7 +16,8 @@ configure the NVIDIA Container Toolkit on the host.
 
 ## How it is detected
 A container, a kernel module or an NVIDIA device on the bus seen from inside it, no `/dev/nvidia*` node (in WSL: no
-`/dev/dxg`), and no NVML for the loader.
+`/dev/dxg`), and no NVML for the loader; the engine's refusal; or a program that finds no driver inside, and the command
+that started the container.
 
 ## Sources
 - https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html
@@ -27,11 +28,20 @@ A container, a kernel module or an NVIDIA device on the bus seen from inside it,
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Container, DeviceNodes, Environment, KernelDriver, Message, Nvml, Wsl
+from gpudoctor.facts import (
+    Container,
+    ContainerStart,
+    CudaDriver,
+    DeviceNodes,
+    Environment,
+    KernelDriver,
+    Nvml,
+    Wsl,
+)
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Verdict
 from gpudoctor.remedies import GiveContainerGpu
-from gpudoctor.rules._texts import first_match
-from gpudoctor.views import Presence
+from gpudoctor.rules._printed import SILENT, heard, works
+from gpudoctor.views import Presence, Printed
 
 RULE = Rule(
     masks=(
@@ -85,23 +95,71 @@ def neither_nodes_nor_libraries(
     )
 
 
-_TEXTS = (
+_ENGINE = (
     r"could not select device driver \S{0,40} with capabilities: \[\[gpu\]\]",
     r"unknown or invalid runtime name: nvidia",
     r"unknown runtime specified nvidia",
-    r"exec: \"?nvidia-container-runtime(-hook)?\"?: executable file not found",
+    r"exec: \"?nvidia-container-runtime(?:-hook)?\"?: executable file not found",
+    r"nvidia-container-cli: executable file not found",
+    r"failed to discover GPU vendor from CDI",
+    r"unresolvable CDI devices nvidia\.com/gpu",
+    r"setting up CDI devices: [^\n]{0,40}nvidia\.com/gpu",
 )
 
 
 @RULE.detector
-def the_engine_says_so(message: Message) -> Verdict:
+def the_engine_says_so(printed: Printed, presence: Presence | None, cuda: CudaDriver | None) -> Verdict:
     """The container engine knows no NVIDIA runtime or driver."""
-    text = first_match(_TEXTS, message.text)
-    if text is None:
-        return None
+    hit = heard(printed, *_ENGINE)
+    if hit is None or works(cuda):
+        return NotApplicable(SILENT)
+    if presence and not presence.present:
+        return NotApplicable("there is no NVIDIA GPU to give")
     return Found(
         title="The container engine cannot give GPUs to containers.",
-        detail=text,
-        evidence=(cite("message", text, message),),
+        detail=hit.text,
+        evidence=(hit.evidence,),
         remedies=(GiveContainerGpu(),),
+    )
+
+
+_NOTHING_INSIDE = (
+    r"The NVIDIA Driver was not detected",
+    r"to start this container with GPU support",
+    r"libcuda\.so(?:\.1)?['\"]?: cannot open shared object file",
+    r"Found no NVIDIA driver on your system",
+    r"nvidia-smi['\"]?\W{1,4}(?:command )?not found",
+    r"executable file not found in \$PATH[^\n]{0,20}nvidia-smi|nvidia-smi[^\n]{0,20}executable file not found",
+    r"/proc/driver/nvidia/version does not exist",
+    r"\bCUDA\b[^\n]{0,20}\bnot detected\b",
+)
+_PLAIN_RUNTIME = r"\bruntime\W{1,4}runc\b"
+
+
+@RULE.detector
+def nothing_of_the_driver_inside(
+    printed: Printed,
+    container: Container | None,
+    start: ContainerStart | None,
+    presence: Presence | None,
+    cuda: CudaDriver | None,
+) -> Verdict:
+    """A program inside finds no driver; the command that started the container says whether GPUs were asked for."""
+    if works(cuda) or (presence and not presence.present):
+        return NotApplicable("CUDA works, or there is no NVIDIA GPU")
+    hit = heard(printed, *_NOTHING_INSIDE)
+    banner = heard(printed, *_NOTHING_INSIDE[:2])
+    inside = (container is not None and container.engine is not None) or banner is not None
+    if hit is None or not inside:
+        return NotApplicable(SILENT)
+    asked = start is not None and bool(start.gpus or start.devices or start.privileged or start.runtime == "nvidia")
+    plain = start is not None and not asked
+    runtime = heard(printed, _PLAIN_RUNTIME)
+    given = (cite("started with", start.text, start),) if start and plain and start.text else ()
+    return Found(
+        title="This container was started without access to the GPU.",
+        detail=hit.text,
+        evidence=(hit.evidence, *given, *((runtime.evidence,) if runtime else ())),
+        remedies=(GiveContainerGpu(),),
+        confidence=Confidence.CERTAIN if plain else Confidence.LIKELY,
     )

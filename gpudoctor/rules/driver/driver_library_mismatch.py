@@ -23,11 +23,14 @@ versions.
 
 from __future__ import annotations
 
+import re
+
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Container, DriverFiles, KernelDriver, Message, Nvml, Wsl
-from gpudoctor.findings import Evidence, Found, NotApplicable, Verdict
+from gpudoctor.facts import Container, CudaDriver, DriverFiles, KernelDriver, LibcudaFiles, Nvml, Wsl
+from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.remedies import ReloadDriver, Run
-from gpudoctor.rules._texts import first_match
+from gpudoctor.rules._printed import SILENT, heard, works
+from gpudoctor.views import Printed
 
 RULE = Rule(masks=("driver-not-loaded", "device-nodes-missing", "driver-too-old-for-cuda", "smoke-ran-on-cpu"))
 
@@ -69,22 +72,57 @@ def _in_container() -> Run:
     )
 
 
+@RULE.detector
+def libcuda_against_module(
+    module: KernelDriver, libcuda: LibcudaFiles, cuda: CudaDriver | None, container: Container | None, wsl: Wsl | None
+) -> Verdict:
+    """The version of the libcuda that is loaded against the module's, as TensorFlow logs them."""
+    taken = libcuda.taken
+    if module.version is None or taken is None or taken.version is None or (wsl and wsl.version):
+        return NotApplicable("module or libcuda are not there, or the driver is Windows'")
+    if works(cuda) or taken.kind not in ("driver", "unknown") or not _DRIVER_NUMBER.fullmatch(taken.version):
+        return NotApplicable("CUDA works, or this libcuda is not the driver's own")
+    if taken.version == module.version:
+        return Passed(f"libcuda and module are {module.version}")
+    return Found(
+        title=f"The loaded NVIDIA kernel module is {module.version}, libcuda is {taken.version}.",
+        detail="NVML and libcuda only work with a kernel module of their own version.",
+        evidence=(cite("kernel module", module.version, module), cite("libcuda", taken.version, libcuda)),
+        remedies=(_in_container() if container and container.engine else ReloadDriver(),),
+        confidence=Confidence.LIKELY,
+    )
+
+
+_DRIVER_NUMBER = re.compile(r"\d{3}\.\d{1,3}(?:\.\d{1,3})?")
 _TEXTS = (
     r"Driver/library version mismatch",
-    r"NVML: .{0,40}Driver/library version mismatch",
-    r"API mismatch: the client has the version [\d.]+,? but\s?this kernel module has the version [\d.]+",
+    r"API mismatch: the client has the version [\d.]{5,12},? but\s{1,4}this kernel module has the version [\d.]{5,12}",
+    r"API mismatch: the client has the version [\d.]{5,12}",
+    r"kernel version [\d.]{5,12} does not match DSO version [\d.]{5,12}",
+)
+_COMBINATION = (
+    r"\bError[ :]{1,2}803\b",
+    r"unsupported display driver / cuda driver combination",
+    r"CUDA_ERROR_SYSTEM_DRIVER_MISMATCH|cudaErrorSystemDriverMismatch",
 )
 
 
 @RULE.detector
-def a_program_says_so(message: Message, nvml: Nvml | None) -> Verdict:
-    """nvidia-smi, NVML or the kernel module complain of the mismatch."""
-    text = first_match(_TEXTS, message.text)
-    if text is None or (nvml and nvml.result == "NVML_SUCCESS"):
-        return None
+def a_program_says_so(
+    printed: Printed, cuda: CudaDriver | None, container: Container | None, wsl: Wsl | None
+) -> Verdict:
+    """nvidia-smi, NVML, TensorFlow or the kernel complain of the mismatch; CUDA has error 803 for it."""
+    if works(cuda) or (wsl and wsl.version):
+        return NotApplicable("CUDA works, or the driver is Windows'")
+    sure = heard(printed, *_TEXTS)
+    hit = sure or heard(printed, *_COMBINATION)
+    if hit is None:
+        return NotApplicable(SILENT)
+    inside = container is not None and container.engine is not None
     return Found(
         title="The NVIDIA kernel module and the driver's libraries are of different versions.",
-        detail=text,
-        evidence=(cite("message", text, message),),
-        remedies=(ReloadDriver(),),
+        detail=hit.text,
+        evidence=(hit.evidence,),
+        remedies=(_in_container() if inside else ReloadDriver(),),
+        confidence=Confidence.CERTAIN if sure else Confidence.LIKELY,
     )

@@ -13,7 +13,8 @@ A fresh system, a driver removed by an upgrade, or a kernel change on a system t
 Install a driver that still supports this GPU, with the distribution's package manager, and reboot.
 
 ## How it is detected
-PCI vendor 10de, no NVIDIA kernel module loaded or on disk, and no libnvidia-ml.so.1 for the loader.
+PCI vendor 10de, no NVIDIA kernel module loaded or on disk, and no libnvidia-ml.so.1 for the loader; in WSL, no driver
+library from Windows; or a program does not find the driver's libraries outside of any container.
 
 ## Sources
 - https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/
@@ -23,11 +24,23 @@ PCI vendor 10de, no NVIDIA kernel module loaded or on disk, and no libnvidia-ml.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Container, DriverFiles, KernelDriver, Nvml, PciDevices
+from gpudoctor.facts import (
+    Container,
+    CudaDriver,
+    DriverFiles,
+    Gpus,
+    Jetson,
+    KernelDriver,
+    Nvml,
+    PciDevices,
+    System,
+    Wsl,
+)
 from gpudoctor.findings import Confidence, Found, NotApplicable, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import InstallDriver
-from gpudoctor.views import NVIDIA_VENDOR, Presence
+from gpudoctor.rules._printed import SILENT, heard, nvml_fails, works
+from gpudoctor.views import NVIDIA_VENDOR, Presence, Printed
 
 RULE = Rule(
     masks=(
@@ -46,11 +59,12 @@ def neither_module_nor_library(
     nvml: Nvml,
     files: DriverFiles | None,
     container: Container | None,
+    jetson: Jetson | None,
     matrix: Matrix,
 ) -> Verdict:
     """A GPU on the bus without any trace of a driver."""
-    if not presence.present:
-        return NotApplicable("no NVIDIA GPU")
+    if not presence.present or (jetson and jetson.l4t):
+        return NotApplicable("no NVIDIA GPU, or a Jetson, whose driver comes with its JetPack")
     if module.version or nvml.result != "NVML_ERROR_LIBRARY_NOT_FOUND":
         return None
     if files and (files.modules or files.libraries):
@@ -78,3 +92,65 @@ def _capability(pci: PciDevices, matrix: Matrix) -> str | None:
             model = matrix.gpu_by_pci_id(device.device)
             return None if isinstance(model, Unlisted) else str(model.capability)
     return None
+
+
+@RULE.detector
+def windows_gives_no_library(wsl: Wsl, nvml: Nvml, cuda: CudaDriver, container: Container | None) -> Verdict:
+    """WSL 2 with a GPU of some kind, and no driver library from Windows."""
+    if wsl.version != 2 or (container and container.engine):
+        return NotApplicable("not in WSL 2, or in a container on it")
+    if not wsl.dxg or not wsl.libraries or any(name.startswith("libcuda") for name in wsl.libraries):
+        return NotApplicable("no /dev/dxg, or the libraries are there")
+    if cuda.result != "not-found" or nvml.result != "NVML_ERROR_LIBRARY_NOT_FOUND":
+        return NotApplicable("a driver library was found elsewhere")
+    return Found(
+        title="Windows gives WSL no NVIDIA driver: /usr/lib/wsl/lib has no libcuda.",
+        detail="Windows has no NVIDIA driver, one without WSL support, or no NVIDIA GPU.",
+        evidence=(cite("libraries from Windows", ", ".join(wsl.libraries[:6]), wsl), cite("NVML", nvml.result, nvml)),
+        remedies=(InstallDriver(),),
+        confidence=Confidence.LIKELY,
+    )
+
+
+_HOST = (
+    r"load library failed: libnvidia-ml\.so\.1: cannot open shared object file",
+    r"libcuda\.so\.1 not found on the host",
+)
+_HERE = (
+    r"Found no NVIDIA driver on your system",
+    r"nvidia-smi['\"]?\W{1,4}(?:command not found|No such file or directory|not found)",
+    r"(?:Command|command|program) ['\"`]?nvidia-smi['\"`]? (?:was )?not found",
+    r"'nvidia-smi' is not recognized as an internal or external command",
+    r"libcuda\.so(?:\.1)?: cannot open shared object file",
+    r"couldn't find libnvidia-ml\.so library in your system",
+    r"couldn't find nvml\.dll library in your system",
+)
+
+
+@RULE.detector
+def a_program_says_so(
+    printed: Printed,
+    container: Container | None,
+    nvml: Nvml | None,
+    cuda: CudaDriver | None,
+    module: KernelDriver | None,
+    gpus: Gpus | None,
+    presence: Presence | None,
+    system: System | None,
+) -> Verdict:
+    """The driver's libraries or programs are not found; inside a container this is about the container."""
+    host = heard(printed, *_HOST)
+    inside = container is not None and container.engine is not None
+    hit = host or (None if inside else heard(printed, *_HERE))
+    if hit is None or works(cuda) or (module and module.version) or (system and system.os == "macos"):
+        return NotApplicable(SILENT)
+    answers = nvml is not None and not nvml_fails(nvml) and (nvml.result == "NVML_SUCCESS" or nvml.driver)
+    if answers or (gpus and any(gpu.pci for gpu in gpus.gpus)) or (presence and not presence.present):
+        return NotApplicable("a driver answers elsewhere in the text, or there is no GPU")
+    return Found(
+        title="No NVIDIA driver is installed on the host." if host and inside else "No NVIDIA driver is installed.",
+        detail=hit.text,
+        evidence=(hit.evidence,),
+        remedies=(InstallDriver(),),
+        confidence=Confidence.LIKELY,
+    )

@@ -26,11 +26,22 @@ are on disk or NVML returns NVML_ERROR_DRIVER_NOT_LOADED.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Container, DriverFiles, KernelDriver, Message, Nvml, PciDevices, SecureBoot, System, Wsl
+from gpudoctor.facts import (
+    Container,
+    CudaDriver,
+    DriverFiles,
+    Jetson,
+    KernelDriver,
+    Nvml,
+    PciDevices,
+    SecureBoot,
+    System,
+    Wsl,
+)
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Verdict
 from gpudoctor.remedies import LoadModule, Run
-from gpudoctor.rules._texts import first_match
-from gpudoctor.views import NVIDIA_VENDOR, Presence
+from gpudoctor.rules._printed import SILENT, heard, works
+from gpudoctor.views import NVIDIA_VENDOR, Presence, Printed
 
 RULE = Rule(masks=("device-nodes-missing", "driver-library-mismatch", "container-no-gpu-access", "smoke-ran-on-cpu"))
 
@@ -46,9 +57,10 @@ def installed_but_not_in_the_kernel(
     pci: PciDevices | None,
     container: Container | None,
     wsl: Wsl | None,
+    jetson: Jetson | None,
 ) -> Verdict:
     """Driver files on disk, nothing in the kernel."""
-    if not presence.present or (wsl and wsl.version):
+    if not presence.present or (wsl and wsl.version) or (jetson and jetson.l4t):
         return NotApplicable("no NVIDIA GPU whose module this kernel would load")
     if module.version or nvml.result == "NVML_SUCCESS":
         return None
@@ -99,26 +111,51 @@ def _reason(
     return "The module is on disk for this kernel; it has not been loaded since the start.", LoadModule()
 
 
-_REFUSALS = {
-    "secure-boot": (r"could not insert '?nvidia\w*'?: (Key was rejected by service|Required key not available)",),
-    "not-found": (r"modprobe: FATAL: Module nvidia\w* not found",),
-    "not-communicating": (r"couldn't communicate with the NVIDIA driver",),
-}
+_UNSIGNED = (
+    r"could not insert '?nvidia[\w-]{0,12}'?: (?:Key was rejected by service|Required key not available)",
+    r"Loading of (?:unsigned )?module[^\n]{0,20} is rejected",
+    r"Lockdown: [^\n]{0,40}unsigned module[^\n]{0,30} is restricted",
+)
+_NOT_BUILT = (
+    r"modprobe: FATAL: Module nvidia[\w-]{0,12} not found",
+    r"Bad return status for module build on kernel: [\w.+~-]{3,60}",
+    r"Could not locate dkms\.conf file",
+    r"NVIDIA kernel module missing",
+    r"could not insert '?nvidia[\w-]{0,12}'?: (?:Exec format|Invalid argument|Unknown symbol|Invalid module format)",
+)
+_NOT_THERE = (
+    r"couldn't communicate with the NVIDIA driver",
+    r"Unable to load the (?:kernel module 'nvidia\.ko'|'nvidia[\w-]{0,8}' kernel module)",
+    r"nvml error: driver not loaded",
+    r"Failed to initialize NVML: Driver Not Loaded",
+    r"could not insert '?nvidia[\w-]{0,12}'?: (?:No such device|Operation not permitted)",
+    r"kernel driver does not appear to be running on this host",
+)
 
 
 @RULE.detector
-def the_loader_says_so(message: Message, module: KernelDriver | None) -> Verdict:
-    """modprobe, insmod or nvidia-smi say that the module is not there."""
-    if module and module.version:
-        return None
-    for reason, patterns in _REFUSALS.items():
-        text = first_match(patterns, message.text)
-        if text:
-            return Found(
-                title="The NVIDIA driver is installed, but its kernel module is not loaded.",
-                detail=text,
-                evidence=(cite("message", text, message),),
-                remedies=(LoadModule(secure_boot=reason == "secure-boot"),),
-                confidence=Confidence.LIKELY if reason == "not-communicating" else Confidence.CERTAIN,
-            )
-    return None
+def the_loader_says_so(
+    printed: Printed,
+    module: KernelDriver | None,
+    cuda: CudaDriver | None,
+    secure: SecureBoot | None,
+    container: Container | None,
+    wsl: Wsl | None,
+) -> Verdict:
+    """modprobe, DKMS, the installer or nvidia-smi say that the module is not there."""
+    if (module and module.version) or works(cuda) or (wsl and wsl.version):
+        return NotApplicable("the module is loaded, CUDA works, or the driver is Windows'")
+    unsigned, built = heard(printed, *_UNSIGNED), heard(printed, *_NOT_BUILT)
+    hit = unsigned or built or heard(printed, *_NOT_THERE)
+    if hit is None:
+        return NotApplicable(SILENT)
+    if "does not appear to be running" in hit.text and container and container.engine:
+        return NotApplicable("inside a container this says that no GPU was given to it")
+    refused = bool(unsigned) or bool(secure and secure.enabled)
+    return Found(
+        title="The NVIDIA driver is installed, but its kernel module is not loaded.",
+        detail=hit.text + (". Secure boot is on: an unsigned module is refused." if refused and not unsigned else ""),
+        evidence=(hit.evidence, *((cite("secure boot", "on", secure),) if secure and secure.enabled else ())),
+        remedies=(LoadModule(secure_boot=refused),),
+        confidence=Confidence.CERTAIN if unsigned or built else Confidence.LIKELY,
+    )

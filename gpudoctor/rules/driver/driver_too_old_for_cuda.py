@@ -25,7 +25,21 @@ the driver's number is Windows'.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, CudaDriver, Fact, Framework, Gpu, GpuCapability, Gpus, Message, Nvml
+from gpudoctor.facts import (
+    Build,
+    Container,
+    CudaDriver,
+    Fact,
+    Framework,
+    Frameworks,
+    Gpu,
+    GpuCapability,
+    Gpus,
+    Message,
+    Nvml,
+    Toolkits,
+    Wsl,
+)
 from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import (
@@ -41,9 +55,10 @@ from gpudoctor.relations import (
     ptx_fits,
 )
 from gpudoctor.remedies import InstallBuild, InstallDriver, Remedy
+from gpudoctor.rules._printed import heard, nvml_fails, works
 from gpudoctor.rules._texts import first_match, search
 from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
-from gpudoctor.views import DriverCuda, DriverSide, UserDriver, capabilities_of
+from gpudoctor.views import DriverCuda, DriverSide, Printed, UserDriver, capabilities_of
 
 RULE = Rule(masks=("smoke-ran-on-cpu", "tf-arch-unsupported", "torch-arch-unsupported"))
 
@@ -158,25 +173,62 @@ _TEXTS = (
 )
 
 
+# TensorFlow asks the CUDA runtime only after the driver has listed a GPU, so there is a driver.
+_AFTER_THE_DRIVER = r"cudaGetDevice\(\) failed\. Status: CUDA driver version is insufficient"
+
+
 @RULE.detector
 def a_program_says_so(
-    message: Message, nvml: Nvml | None, cuda: CudaDriver | None, gpus: Gpus | None, side: DriverSide | None
+    message: Message,
+    nvml: Nvml | None,
+    cuda: CudaDriver | None,
+    gpus: Gpus | None,
+    side: DriverSide | None,
+    container: Container | None,
+    wsl: Wsl | None,
 ) -> Verdict:
-    """The CUDA runtime says that the driver is too old. Without any driver it says the same, so one must be seen."""
+    """The CUDA runtime says that the driver is too old. Without any driver it says the same, so one should be seen."""
     text = first_match(_TEXTS, message.text)
     if text is None:
         return None
     working: Fact | None = next((f for f in (nvml, cuda) if f and f.result.endswith("SUCCESS")), None)
     found = search(r"found version (\d{4,5})", message.text)
-    if working is None and found is None:
+    seen = working or found or (nvml and nvml.driver) or search(_AFTER_THE_DRIVER, message.text)
+    if nvml_fails(nvml) or (container and container.engine and not seen) or (wsl and wsl.version == 1):
         return NotJudged("the CUDA runtime says this too where there is no driver at all")
     capabilities = capabilities_of(gpus)
     where = cite("message", text, message)
     have = str(CudaVersion.from_driver(int(found[1]))) if found else None
+    sure = seen and (side is None or side.place == "machine")
     return Found(
         title="The NVIDIA driver is too old for the CUDA version of the program.",
         detail=f"{text}." + (f" The driver is for CUDA {have}." if have else ""),
         evidence=(where, *((cite("driver", nvml.driver, nvml),) if nvml and nvml.driver else ())),
         remedies=(InstallDriver(capability=capabilities[0] if capabilities else None),),
-        confidence=Confidence.CERTAIN if side is None or side.place == "machine" else Confidence.LIKELY,
+        confidence=Confidence.CERTAIN if sure else Confidence.LIKELY,
+        settled_by=() if seen else ("nvidia-smi",),
+    )
+
+
+@RULE.detector
+def toolkit_newer_than_the_driver(
+    toolkits: Toolkits, driver: DriverCuda, printed: Printed, frameworks: Frameworks | None, cuda: CudaDriver | None
+) -> Verdict:
+    """JAX compiles with the toolkit's ptxas: code of a newer minor version than the driver's is no kernel for it."""
+    hit = heard(printed, r"no kernel image is available for execution on the device", r"CUDA_ERROR_NO_BINARY_FOR_GPU")
+    if hit is None or works(cuda):
+        return NotApplicable("no program lacks a kernel, or CUDA works")
+    installed = {one.name for one in (frameworks.frameworks if frameworks else ()) if one.installed}
+    if installed & {"torch", "tensorflow"}:
+        return NotApplicable("PyTorch and TensorFlow bring their own kernels")
+    have = CudaVersion.parse(driver.version)
+    newer = [t.version for t in toolkits.toolkits if t.version and CudaVersion.parse(t.version) > have]
+    if not newer or len(newer) < len(toolkits.toolkits):
+        return Passed("a toolkit is not newer than the driver")
+    return Found(
+        title=f"The toolkit is CUDA {newer[0]} and the driver CUDA {have}: code that it compiles does not run here.",
+        detail=hit.text,
+        evidence=(cite("toolkit", newer[0], toolkits), cite("driver CUDA", driver.version, driver), hit.evidence),
+        remedies=(InstallDriver(),),
+        confidence=Confidence.LIKELY,
     )

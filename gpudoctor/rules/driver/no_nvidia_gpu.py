@@ -26,8 +26,8 @@ shows nothing, the rule is not judged.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import HostedNotebook, PciDevices, VirtualMachine
-from gpudoctor.findings import Found, Passed, Verdict
+from gpudoctor.facts import Build, Frameworks, HostedNotebook, PciDevices, VirtualMachine
+from gpudoctor.findings import Found, NotApplicable, Passed, Verdict
 from gpudoctor.remedies import Run
 from gpudoctor.views import Presence
 
@@ -52,11 +52,17 @@ RULE = Rule(
 
 @RULE.detector
 def nothing_on_the_bus(
-    presence: Presence, pci: PciDevices | None, machine: VirtualMachine | None, hosted: HostedNotebook | None
+    presence: Presence,
+    pci: PciDevices | None,
+    machine: VirtualMachine | None,
+    hosted: HostedNotebook | None,
+    frameworks: Frameworks | None,
 ) -> Verdict:
     """The machine was looked at and has no NVIDIA device."""
     if presence.present:
         return Passed(", ".join(presence.names))
+    if _for_another_accelerator(frameworks):
+        return NotApplicable("the framework that is installed is a build for another maker's accelerator")
     others = pci.devices if pci else ()
     seen = ", ".join(device.name or f"{device.vendor}:{device.device}" for device in others) or "none"
     return Found(
@@ -65,6 +71,13 @@ def nothing_on_the_bus(
         evidence=(cite("NVIDIA devices", 0, presence),),
         remedies=(_remedy(machine, hosted),),
     )
+
+
+def _for_another_accelerator(frameworks: Frameworks | None) -> bool:
+    """Whether what is installed was meant for ROCm, XPU or Metal, and nothing for CUDA."""
+    listed = frameworks.frameworks if frameworks else ()
+    kinds = {one.build.accelerator for one in listed if one.installed and isinstance(one.build, Build)}
+    return bool(kinds & {"rocm", "xpu", "metal"}) and "cuda" not in kinds
 
 
 def _remedy(machine: VirtualMachine | None, hosted: HostedNotebook | None) -> Run:

@@ -13,7 +13,8 @@ Install NVIDIA's driver, block nouveau, rebuild the initial RAM disk and reboot.
 do all of this.
 
 ## How it is detected
-By the driver link of the device in `/sys/bus/pci/devices/*/driver`.
+By the driver link of the device in `/sys/bus/pci/devices/*/driver`; where that is not shown, nouveau is loaded and
+NVIDIA's module is not, or the NVIDIA module or its installer says that nouveau has the GPU.
 
 ## Sources
 - https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/
@@ -23,12 +24,21 @@ By the driver link of the device in `/sys/bus/pci/devices/*/driver`.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import DriverFiles, PciDevices
-from gpudoctor.findings import Found, NotApplicable, Verdict
+from gpudoctor.facts import CudaDriver, DriverFiles, KernelModules, PciDevices
+from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.remedies import InstallDriver, ReplaceNouveau
-from gpudoctor.views import NVIDIA_VENDOR
+from gpudoctor.rules._printed import SILENT, heard, works
+from gpudoctor.views import NVIDIA_VENDOR, Presence, Printed
 
-RULE = Rule(masks=("driver-not-installed", "driver-not-loaded", "device-nodes-missing", "container-no-gpu-access"))
+RULE = Rule(
+    masks=(
+        "driver-not-installed",
+        "driver-not-loaded",
+        "device-nodes-missing",
+        "container-no-gpu-access",
+        "smoke-ran-on-cpu",
+    )
+)
 
 _KERNEL_DRIVERS = {"nouveau": "nouveau", "nova": "nova_core", "nova_core": "nova_core", "NovaCore": "nova_core"}
 
@@ -53,4 +63,52 @@ def bound_on_the_bus(pci: PciDevices, files: DriverFiles | None) -> Verdict:
         + (" NVIDIA's module is installed but not in use." if installed else ""),
         evidence=tuple(cite(f"driver of {device.address}", device.driver, pci) for device in held),
         remedies=(block,) if installed else (InstallDriver(), block),
+    )
+
+
+def _block() -> tuple[InstallDriver | ReplaceNouveau, ...]:
+    return (InstallDriver(), ReplaceNouveau(module="nouveau"))
+
+
+@RULE.detector
+def loaded_in_place_of_nvidias(
+    modules: KernelModules, pci: PciDevices | None, presence: Presence | None, cuda: CudaDriver | None
+) -> Verdict:
+    """nouveau among the loaded modules, NVIDIA's not among them, and the bus does not say who holds the GPU."""
+    if any(device.driver for device in (pci.devices if pci else ()) if device.vendor == NVIDIA_VENDOR):
+        return NotApplicable("the bus says which driver holds the GPU")
+    if works(cuda) or (presence and not presence.present):
+        return NotApplicable("CUDA works, or there is no NVIDIA GPU")
+    loaded = next((name for name in modules.loaded if name in ("nouveau", "nova_core")), None)
+    if loaded is None or "nvidia" in modules.loaded:
+        return Passed("nouveau is not loaded in place of NVIDIA's module")
+    return Found(
+        title=f"{loaded} is loaded, and NVIDIA's module is not.",
+        evidence=(cite("kernel modules", ", ".join(modules.loaded), modules),),
+        remedies=(InstallDriver(), ReplaceNouveau(module="nova_core" if loaded == "nova_core" else "nouveau")),
+        confidence=Confidence.LIKELY,
+    )
+
+
+_TEXTS = (
+    r"Nouveau kernel driver is currently in use by your system",
+    r"is already bound to nouveau",
+    r"a driver such as:?[^\n]{0,20} nouveau[^\n]{0,60} was loaded and obtained ownership",
+    r"\bKernel driver in use: (?:nouveau|nova)",
+    r"\b(?:renderer|OpenGL|graphics)\b[^\n]{0,20}\bNV1[0-9A-F]{2}\b",
+)
+
+
+@RULE.detector
+def a_program_says_so(printed: Printed, modules: KernelModules | None, cuda: CudaDriver | None) -> Verdict:
+    """NVIDIA's module, its installer or a listing name nouveau as the GPU's driver."""
+    hit = heard(printed, *_TEXTS)
+    if hit is None or works(cuda) or (modules and {"nvidia", "nouveau"} & set(modules.loaded)):
+        return NotApplicable(SILENT)
+    return Found(
+        title="nouveau holds the GPU; NVIDIA's driver cannot use it.",
+        detail=hit.text,
+        evidence=(hit.evidence,),
+        remedies=_block(),
+        confidence=Confidence.LIKELY,
     )

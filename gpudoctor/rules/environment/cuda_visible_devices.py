@@ -12,7 +12,8 @@ copied from another machine; an index that counts from 1.
 Unset the variable, or name GPUs that exist.
 
 ## How it is detected
-The variable's entries, read as CUDA reads them, against the GPUs and MIG instances that NVML lists.
+The variable's entries, read as CUDA reads them, against the GPUs and MIG instances that NVML lists. In a text that does
+not list them: a value that can name no GPU, or one that may not exist, beside CUDA's word that there is none.
 
 ## Sources
 - https://docs.nvidia.com/cuda/cuda-c-programming-guide/#env-vars
@@ -25,8 +26,10 @@ import re
 
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import CudaDriver, Environment, Gpu, Gpus, MigInstances
-from gpudoctor.findings import Evidence, Found, NotApplicable, Passed, Severity, Verdict
+from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import SetVariable
+from gpudoctor.rules._printed import heard, works
+from gpudoctor.views import Printed
 
 RULE = Rule(masks=("smoke-ran-on-cpu", "tf-cuda-libs-missing"), without_gpu="absent")
 
@@ -105,3 +108,50 @@ def _why(value: str, gpus: tuple[Gpu, ...]) -> str:
     if first.isdigit() and int(first) >= len(gpus):
         return f"GPUs count from 0 here to {len(gpus) - 1}; {first} does not exist."
     return f"{value!r} does not name GPUs that exist, each once."
+
+
+_NO_GPU = (
+    r"No CUDA GPUs are available",
+    r"no CUDA-capable device is detected",
+    r"device_count\(\)[^\n]{0,8}\b0\b",
+    r"CUDA_ERROR_NO_DEVICE|cudaErrorNoDevice|CUDA_ERROR_INVALID_DEVICE|invalid device ordinal",
+    r"is_available\(\)[^\n]{0,20}False",
+    r"invalid literal for int\(\) with base 10: ['\"](?!MIG-)",
+)
+# A number, or the beginning of a UUID, in each entry: what can name a GPU at all.
+_NAMES = re.compile(r"\+?\d{1,4}|(?:GPU|MIG)-[0-9a-fA-F][\w/-]{0,80}")
+
+
+@RULE.detector
+def value_where_gpus_are_not_listed(
+    environment: Environment, printed: Printed, gpus: Gpus | None, cuda: CudaDriver | None
+) -> Verdict:
+    """A value that names no GPU, or perhaps none that exists, and CUDA that finds none."""
+    value = environment.variables.get(VARIABLE)
+    if value is None or (gpus and gpus.gpus) or works(cuda):
+        return NotApplicable(f"{VARIABLE} is not set, the GPUs are listed, or CUDA works")
+    plain = re.sub(r"\s{0,4}\(.{0,80}$", "", value).strip()
+    first = plain.split(",")[0].strip()
+    impossible = not _NAMES.fullmatch(first)
+    hit = heard(printed, *_NO_GPU)
+    none = hit is not None or (cuda is not None and cuda.code == 100)
+    if not impossible and (not none or first.lstrip("+0") == ""):
+        return NotApplicable("the value may name a GPU")
+    return Found(
+        title=f"{VARIABLE}={plain!r} hides every GPU from CUDA."
+        if impossible
+        else f"{VARIABLE}={plain!r} names no GPU that CUDA finds.",
+        detail=_why_impossible(first) if impossible else "Numbers count from 0 over the GPUs that exist here.",
+        evidence=(cite(VARIABLE, repr(value), environment), *((hit.evidence,) if hit else ())),
+        remedies=(SetVariable(name=VARIABLE),),
+        severity=None if none else Severity.WARNING,
+        confidence=Confidence.CERTAIN if impossible else Confidence.LIKELY,
+    )
+
+
+def _why_impossible(first: str) -> str:
+    if not first:
+        return "An empty value means no GPU; an unset one means all."
+    if first.lower() == "all":
+        return "all is a value of NVIDIA_VISIBLE_DEVICES, which container runtimes read; CUDA does not know it."
+    return f"{first} is neither a number nor the UUID of a GPU."

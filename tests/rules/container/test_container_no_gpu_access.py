@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from gpudoctor import facts as f
 from tests.good import GOOD, change, found, outcome, says, verdict
 
@@ -45,4 +47,44 @@ def test_a_container_with_the_gpu_is_healthy() -> None:
 
 def test_the_engines_refusal_is_enough() -> None:
     text = 'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].'
-    assert found(says(text, change(container=f.NOT_IN_PASTE)), RULE).severity.value == "error"
+    bare = change(container=f.NOT_IN_PASTE, cuda=f.NOT_IN_PASTE, smokes=())
+    assert found(says(text, bare), RULE).severity.value == "error"
+
+
+BARE = change(
+    INSIDE,
+    cuda=f.NOT_IN_PASTE,
+    nvml=f.NOT_IN_PASTE,
+    pci=f.NOT_IN_PASTE,
+    gpus=f.NOT_IN_PASTE,
+    kernel_driver=f.NOT_IN_PASTE,
+    device_nodes=f.NOT_IN_PASTE,
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WARNING: The NVIDIA Driver was not detected.  GPU functionality will not be available.",
+        "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory",
+        "RuntimeError: Found no NVIDIA driver on your system.",
+        "nvidia-smi: command not found",
+        "kernel driver does not appear to be running on this host: /proc/driver/nvidia/version does not exist",
+    ],
+)
+def test_a_program_inside_that_finds_no_driver(text: str) -> None:
+    assert found(says(text, BARE), RULE).confidence.value == "likely"
+    plain = f.ContainerStart(source="line 1", engine="docker", text="docker run -it image")
+    assert found(says(text, change(BARE, container_start=plain)), RULE).confidence.value == "certain"
+
+
+def test_a_host_without_an_nvidia_gpu_has_none_to_give() -> None:
+    text = 'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].'
+    intel = f.PciDevice(address="0000:00:02.0", vendor="8086", device="9a49", driver="i915", name="Iris Xe")
+    facts = says(text, change(BARE, pci=f.PciDevices(source="lspci", devices=(intel,))))
+    assert verdict(facts)[1] == "no-nvidia-gpu"
+
+
+def test_outside_a_container_the_same_words_mean_the_machine() -> None:
+    text = "RuntimeError: Found no NVIDIA driver on your system."
+    assert outcome(says(text, change(BARE, container={"engine": None})), RULE) != "found"

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from gpudoctor import facts as f
-from tests.good import GOOD, change, found, outcome, verdict
+from tests.good import GOOD, change, found, outcome, says, verdict
 
 FAILS = f.CudaDriver(source="libcuda", result="CUDA_ERROR_UNKNOWN", code=999, version="13.0")
 
@@ -49,3 +51,48 @@ def test_a_container_may_hold_any_number_of_the_hosts_gpus() -> None:
 
 def test_wsl_and_jetson_have_other_nodes() -> None:
     assert outcome(change(GOOD, device_nodes=nodes(), wsl={"version": 2}), "device-nodes-missing") == "not-applicable"
+
+
+BARE = change(
+    kernel_driver=f.NOT_IN_PASTE,
+    nvml=f.NOT_IN_PASTE,
+    cuda=f.NOT_IN_PASTE,
+    gpus=f.NOT_IN_PASTE,
+    device_nodes=f.NOT_IN_PASTE,
+    smokes=(),
+)
+UNKNOWN = "failed call to cuInit: CUDA_ERROR_UNKNOWN: unknown error"
+
+
+def test_a_listing_without_uvm_beside_a_failure() -> None:
+    facts = says(UNKNOWN, change(BARE, device_nodes=nodes("/dev/nvidia0", "/dev/nvidiactl")))
+    assert found(facts, "device-nodes-missing").title == "CUDA cannot reach the driver: /dev/nvidia-uvm does not exist."
+    calm = change(BARE, device_nodes=nodes("/dev/nvidia0", "/dev/nvidiactl"))
+    assert outcome(calm, "device-nodes-missing") != "found"
+
+
+def test_nodes_for_a_group_alone_beside_a_refusal() -> None:
+    closed = tuple(
+        f.DeviceNode(path=path, mode="0660") for path in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm")
+    )
+    facts = change(BARE, device_nodes=f.DeviceNodes(source="ls", nodes=closed))
+    refused = says("Failed to initialize NVML: Insufficient Permissions", facts)
+    assert found(refused, "device-nodes-missing").fixes[0].title == "Give this user access to the NVIDIA device nodes"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ls: cannot access '/dev/nvidia-uvm': No such file or directory",
+        "nvidia-uvm module is not loaded",
+        "as_root: works",
+        "after one run as root the user run works",
+        "it works with sudo",
+    ],
+)
+def test_a_node_that_only_root_makes(text: str) -> None:
+    assert found(says(text, says(UNKNOWN, BARE)), "device-nodes-missing").confidence.value == "likely"
+
+
+def test_words_are_not_believed_where_cuda_works() -> None:
+    assert outcome(says(UNKNOWN), "device-nodes-missing") == "passed"

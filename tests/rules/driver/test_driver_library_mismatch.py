@@ -42,5 +42,26 @@ def test_under_wsl_the_module_is_windows() -> None:
 def test_a_message_of_a_mismatch_is_not_believed_where_nvml_works() -> None:
     text = "Failed to initialize NVML: Driver/library version mismatch"
     assert outcome(says(text), "driver-library-mismatch") == "passed"
-    bare = says(text, change(nvml=f.NOT_IN_PASTE, kernel_driver=f.NOT_IN_PASTE))
+    bare = says(text, change(nvml=f.NOT_IN_PASTE, kernel_driver=f.NOT_IN_PASTE, cuda=f.NOT_IN_PASTE, smokes=()))
     assert found(bare, "driver-library-mismatch").detail == "Driver/library version mismatch"
+
+
+BARE = change(MISMATCH, nvml=f.NOT_IN_PASTE, kernel_driver=f.NOT_IN_PASTE, cuda=f.NOT_IN_PASTE)
+
+
+def test_the_kernels_sentence_over_two_lines_and_tensorflows_are_enough() -> None:
+    lines = (
+        "NVRM: API mismatch: the client has the version 535.54.03, but",
+        "NVRM: this kernel module has the version 530.30.02.  Please",
+    )
+    assert found(change(BARE, kernel_log={"lines": lines}), "driver-library-mismatch").confidence.value == "certain"
+    text = "kernel version 384.90.0 does not match DSO version 384.111.0 -- cannot find working devices"
+    assert found(says(text, BARE), "driver-library-mismatch").severity.value == "error"
+
+
+def test_two_versions_that_a_program_logged_are_likely_it() -> None:
+    taken = f.LibraryFile(path="libcuda.so.1", version="384.111")
+    facts = change(BARE, libcuda={"taken": taken}, kernel_driver=f.KernelDriver(source="line 6", version="384.90"))
+    assert found(facts, "driver-library-mismatch").confidence.value == "likely"
+    same = change(facts, kernel_driver={"version": "384.111"})
+    assert outcome(same, "driver-library-mismatch") != "found"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from gpudoctor import facts as f
-from tests.good import change, found, outcome, verdict
+from tests.good import change, found, outcome, says, verdict
 from tests.rules.driver.test_nouveau_in_use import BARE, bound_to
 
 UNBOUND = bound_to(None, BARE)
@@ -39,3 +39,49 @@ def test_the_nvidia_smi_program_is_not_needed_to_see_a_driver() -> None:
     from tests.good import GOOD
 
     assert outcome(GOOD, "driver-not-installed") == "passed"
+
+
+def test_a_jetson_has_its_driver_elsewhere() -> None:
+    board = change(UNBOUND, jetson={"l4t": "35.4.1", "model": "Jetson AGX Orin"}, pci={"devices": ()})
+    assert outcome(board, "driver-not-installed") == "not-applicable"
+
+
+BARE = change(
+    UNBOUND,
+    cuda=f.NOT_IN_PASTE,
+    nvml=f.NOT_IN_PASTE,
+    kernel_driver=f.NOT_IN_PASTE,
+    pci=f.NOT_IN_PASTE,
+    gpus=f.NOT_IN_PASTE,
+    container=f.NOT_IN_PASTE,
+)
+TORCH = "RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU"
+
+
+def test_a_program_that_finds_no_driver_is_enough_outside_of_a_container() -> None:
+    assert found(says(TORCH, BARE), "driver-not-installed").confidence.value == "likely"
+    inside = says(TORCH, change(BARE, container=f.Container(source="line 1", engine="docker")))
+    assert outcome(inside, "driver-not-installed") != "found"
+    assert verdict(inside)[1] == "container-no-gpu-access"
+
+
+def test_a_container_runtime_that_finds_no_driver_speaks_of_the_host() -> None:
+    text = "nvidia-container-cli: load library failed: libnvidia-ml.so.1: cannot open shared object file"
+    inside = change(BARE, container=f.Container(source="line 1", engine="docker"))
+    assert found(says(text, inside), "driver-not-installed").title == "No NVIDIA driver is installed on the host."
+
+
+def test_a_missing_program_says_nothing_where_a_driver_is_named() -> None:
+    named = change(BARE, nvml=f.Nvml(source="line 3", result="not-shown", driver="535.54.03"))
+    assert outcome(says("nvidia-smi: command not found", named), "driver-not-installed") != "found"
+
+
+def test_windows_without_a_driver_gives_wsl_no_library() -> None:
+    wsl = change(
+        UNBOUND,
+        pci=f.Missing("unreadable"),
+        libcuda={"taken": None},
+        wsl={"version": 2, "dxg": True, "libraries": ("libd3d12.so",)},
+    )
+    assert found(wsl, "driver-not-installed").fixes[0].where == "host"
+    assert outcome(change(wsl, wsl={"libraries": ("libcuda.so.1",)}), "driver-not-installed") != "found"

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from gpudoctor import facts as f
-from tests.good import GOOD, change, found, outcome, says, verdict
+from tests.good import GOOD, change, findings, found, outcome, says, verdict
 
 UNLOADED = change(
     GOOD,
@@ -58,3 +60,25 @@ def test_a_loaded_module_is_no_finding_whatever_an_old_log_says() -> None:
 def test_inside_a_container_the_module_is_the_hosts() -> None:
     facts = change(UNLOADED, container={"engine": "docker"})
     assert outcome(facts, "driver-not-loaded") == "not-applicable"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown.",
+        "ERROR: Unable to load the kernel module 'nvidia.ko'.",
+        "Loading of unsigned module is rejected",
+        "Error! Bad return status for module build on kernel: 6.1.0-18-cloud-amd64 (x86_64)",
+        "NVIDIA kernel module missing. Falling back to nouveau.",
+        "modprobe: FATAL: Module nvidia not found in directory /lib/modules/6.8.0-85-generic",
+    ],
+)
+def test_loaders_installers_and_runtimes_say_it_in_many_words(text: str) -> None:
+    bare = change(UNLOADED, driver_files=f.Missing("unreadable"), kernel_driver=f.Missing("unreadable"))
+    assert found(says(text, bare), "driver-not-loaded").severity.value == "error"
+
+
+def test_in_wsl_the_module_is_windows_business() -> None:
+    text = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+    bare = change(UNLOADED, kernel_driver=f.NOT_IN_PASTE, wsl={"version": 2})
+    assert findings(says(text, bare), "driver-not-loaded") == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gpudoctor import facts as f
@@ -74,8 +75,10 @@ def test_f_ptx_from_a_newer_toolkit_is_not_covered_by_minor_version_compatibilit
         imported={"targets": ()},
     )
     assert [x.title for x in findings(ptx_only, RULE)] == [
-        "The driver's CUDA 12.4 cannot compile the PTX that PyTorch 2.7.0+cu128 has for NVIDIA H100, "
-        "made with CUDA 12.8."
+        (
+            "The driver's CUDA 12.4 cannot compile the PTX that PyTorch 2.7.0+cu128 has for NVIDIA H100, "
+            "made with CUDA 12.8."
+        )
     ]
     enough = change(ptx_only, cuda={"version": "12.8"})
     assert findings(enough, RULE) == ()
@@ -122,3 +125,28 @@ def test_the_runtimes_words_are_enough_where_a_driver_is_seen() -> None:
     missing = change(only("torch"), cuda=f.NOT_IN_PASTE, nvml={"cuda": None}, frameworks=f.NOT_IN_PASTE)
     text = "RuntimeError: The NVIDIA driver on your system is too old (found version 11040). Please update"
     assert found(says(text, missing), RULE).detail.endswith("The driver is for CUDA 11.4.")
+
+
+def test_tensorflow_asks_the_runtime_only_where_a_driver_listed_a_gpu() -> None:
+    bare = change(nvml=f.NOT_IN_PASTE, cuda=f.NOT_IN_PASTE, gpus=f.NOT_IN_PASTE, smokes=(), frameworks=f.NOT_IN_PASTE)
+    text = "cudaGetDevice() failed. Status: CUDA driver version is insufficient for CUDA runtime version"
+    assert found(says(text, bare), RULE).confidence.value == "certain"
+    inside = change(bare, container={"engine": "docker"})
+    assert findings(says("CUDA driver version is insufficient for CUDA runtime version", inside), RULE) == ()
+
+
+def test_a_toolkit_newer_than_the_driver_compiles_code_that_does_not_run() -> None:
+    toolkit = f.Toolkit(path="/usr/local/cuda-11.7", version="11.7")
+    bare = change(
+        nvml=f.Nvml(source="line 3", result="NVML_SUCCESS", driver="470.82.01", cuda="11.4"),
+        kernel_driver=f.NOT_IN_PASTE,
+        cuda=f.NOT_IN_PASTE,
+        gpus=f.NOT_IN_PASTE,
+        smokes=(),
+        frameworks=f.NOT_IN_PASTE,
+        toolkits={"toolkits": (toolkit,)},
+    )
+    text = says("no kernel image is available for execution on the device", bare)
+    assert found(text, RULE).title.startswith("The toolkit is CUDA 11.7 and the driver CUDA 11.4")
+    older = msgspec.structs.replace(toolkit, version="11.4")
+    assert findings(change(text, toolkits={"toolkits": (older,)}), RULE) == ()

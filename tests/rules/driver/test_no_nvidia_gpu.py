@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from gpudoctor import facts as f
 from gpudoctor.report import judge
-from tests.good import GOOD, change, found, outcome, shown, verdict, with_framework, without_gpu
+from tests.good import GOOD, change, found, only, outcome, shown, verdict, with_framework, without_gpu
 
 CPU = {"accelerator": "cpu", "cuda": None, "cudnn": None, "nccl": None, "targets": (), "version": "2.13.0+cpu"}
 NO_DEVICE = {"available": False, "devices": (), "targets": ()}
@@ -54,3 +54,10 @@ def test_the_drivers_word_counts_more_than_the_bus() -> None:
 def test_a_virtual_machine_is_told_to_get_one_attached() -> None:
     facts = change(without_gpu(), virtual_machine={"hypervisor": "kvm"})
     assert found(facts, "no-nvidia-gpu").fixes[0].title == "Give this virtual machine a GPU"
+
+
+def test_a_build_for_another_accelerator_asks_for_no_nvidia_gpu() -> None:
+    rocm = {"accelerator": "rocm", "cuda": None, "version": "2.6.0+rocm6.2.4"}
+    facts = only("torch", with_framework("torch", without_gpu(), build=rocm))
+    assert outcome(facts, "no-nvidia-gpu") == "not-applicable"
+    assert outcome(only("torch", without_gpu()), "no-nvidia-gpu") == "found"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gpudoctor import facts as f
-from tests.good import GOOD, change, found, outcome, verdict
+from tests.good import GOOD, change, found, outcome, says, verdict
 
 BARE = change(
     GOOD,
@@ -45,3 +45,17 @@ def test_other_drivers_are_not_its_business(driver: str | None) -> None:
 def test_nouveau_on_another_vendors_device_is_nonsense_and_ignored() -> None:
     device = f.PciDevice(address="0000:00:02.0", vendor="8086", device="9a49", driver="nouveau")
     assert outcome(change(BARE, pci={"devices": (device,)}), "nouveau-in-use") == "not-applicable"
+
+
+def test_loaded_in_place_of_nvidias_module_is_likely_it_where_the_bus_does_not_tell() -> None:
+    silent = change(bound_to(None), kernel_modules={"loaded": ("nouveau",)})
+    assert found(silent, "nouveau-in-use").confidence.value == "likely"
+    both = change(bound_to(None), kernel_modules={"loaded": ("nouveau", "nvidia")})
+    assert outcome(both, "nouveau-in-use") == "passed"
+
+
+def test_the_installers_own_words_are_enough_and_not_believed_where_cuda_works() -> None:
+    text = "ERROR: The Nouveau kernel driver is currently in use by your system."
+    bare = change(BARE, kernel_modules=f.NOT_IN_PASTE, pci=f.NOT_IN_PASTE)
+    assert found(says(text, bare), "nouveau-in-use").severity.value == "error"
+    assert outcome(says(text), "nouveau-in-use") == "passed"

@@ -5,7 +5,7 @@ import pytest
 
 from gpudoctor import facts as f
 from gpudoctor.rules.environment.cuda_visible_devices import visible
-from tests.good import GOOD, H100, change, found, outcome, verdict
+from tests.good import GOOD, H100, change, findings, found, outcome, says, verdict
 
 RULE = "cuda-visible-devices"
 NONE = f.CudaDriver(source="libcuda", result="CUDA_ERROR_NO_DEVICE", code=100, version="13.0")
@@ -52,3 +52,27 @@ def test_a_mig_instance_is_named_by_its_uuid() -> None:
 def test_where_a_gpu_is_not_required_hiding_it_is_no_fault() -> None:
     facts = change(hidden("-1"), request={"allow_cpu": True})
     assert found(facts, RULE).severity.value == "info"
+
+
+BARE = change(gpus=f.NOT_IN_PASTE, cuda=f.NOT_IN_PASTE, nvml=f.NOT_IN_PASTE, smokes=())
+SAYS_NONE = "RuntimeError: No CUDA GPUs are available"
+
+
+def hiding(value: str) -> f.Facts:
+    return change(BARE, environment={"variables": {"CUDA_VISIBLE_DEVICES": value}})
+
+
+@pytest.mark.parametrize("value", ["all", "-1", "", "NoDevFiles", "cuda:0"])
+def test_a_value_that_can_name_no_gpu_needs_no_list_of_them(value: str) -> None:
+    assert found(hiding(value), RULE).severity.value == "warning"
+    assert found(says(SAYS_NONE, hiding(value)), RULE).severity.value == "error"
+
+
+@pytest.mark.parametrize("value", ["7", "2,3", "GPU-6f1a0ed3", "7 (set in the script)"])
+def test_a_value_that_may_not_exist_counts_beside_cudas_word(value: str) -> None:
+    assert found(says(SAYS_NONE, hiding(value)), RULE).confidence.value == "likely"
+    assert findings(hiding(value), RULE) == ()
+
+
+def test_gpu_0_exists_wherever_there_is_one() -> None:
+    assert findings(says(SAYS_NONE, hiding("0")), RULE) == ()

@@ -1,0 +1,88 @@
+"""This GPU needs NVIDIA's open kernel modules, and the proprietary ones are installed.
+
+## What it means
+From Blackwell on, and on Grace Hopper, the GPU is driven by the open kernel modules only. The proprietary modules load
+and then leave the GPU alone: nvidia-smi says "No devices were found". The user-mode driver is the same in both.
+
+## Why it happens
+A driver package without "open" in its name was installed, as was right for older GPUs.
+
+## How to fix
+Install the open flavour of the same driver branch and reboot.
+
+## How it is detected
+The loaded module is proprietary and the GPU's architecture is one that only the open modules drive; or the kernel says
+that the GPU "requires use of the NVIDIA open kernel modules".
+
+## Sources
+- https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/kernel-modules.html
+- https://developer.nvidia.com/blog/nvidia-transitions-fully-towards-open-source-gpu-kernel-modules/
+"""
+
+from __future__ import annotations
+
+from gpudoctor.engine import Rule, cite
+from gpudoctor.facts import CudaDriver, Gpus, KernelDriver, Nvml, PciDevices, System, Wsl
+from gpudoctor.findings import Found, NotApplicable, Verdict
+from gpudoctor.matrix import Matrix
+from gpudoctor.remedies import InstallDriver
+from gpudoctor.rules._printed import SILENT, heard, works
+from gpudoctor.rules._silicon import silicon
+from gpudoctor.views import Printed
+
+RULE = Rule(
+    masks=(
+        "driver-not-loaded",
+        "device-nodes-missing",
+        "driver-too-old-for-gpu",
+        "gpu-hardware-fault",
+        "gpu-lost",
+        "driver-known-bug",
+        "bios-resource-limit",
+        "gpu-firmware-outdated",
+        "smoke-ran-on-cpu",
+    )
+)
+
+
+@RULE.detector
+def proprietary_on_a_gpu_that_needs_open(
+    module: KernelDriver,
+    pci: PciDevices | None,
+    gpus: Gpus | None,
+    nvml: Nvml | None,
+    system: System | None,
+    wsl: Wsl | None,
+    matrix: Matrix,
+) -> Verdict:
+    """The flavour of the loaded module against what the GPU's architecture needs."""
+    if (system and system.os != "linux") or (wsl and wsl.version):
+        return NotApplicable("only Linux has two flavours of the kernel module")
+    if module.flavour is None:
+        return NotApplicable("the flavour of the kernel module is not known")
+    if module.flavour == "open":
+        return None
+    for gpu in silicon(pci, gpus, nvml, matrix):
+        if gpu.architecture.open_kernel == "required" and gpu.driven is not True:
+            version = f" {module.version}" if module.version else ""
+            return Found(
+                title=f"{gpu.name} needs the open kernel modules; the proprietary module{version} is installed.",
+                detail=f"The {gpu.architecture.name} architecture is driven by the open modules only.",
+                evidence=(gpu.evidence, cite("kernel module", f"proprietary{version}", module)),
+                remedies=(InstallDriver(capability=gpu.architecture.capability, open_kernel=True),),
+            )
+    return None
+
+
+@RULE.detector
+def the_kernel_says_so(printed: Printed, cuda: CudaDriver | None) -> Verdict:
+    """The proprietary module names the open ones as needed."""
+    hit = heard(printed, r"requires use of (?:the )?NVIDIA open kernel modules")
+    if hit is None or works(cuda):
+        return NotApplicable(SILENT)
+    return Found(
+        title="This GPU needs NVIDIA's open kernel modules; the proprietary ones are installed.",
+        detail=f"The kernel: {hit.text}.",
+        evidence=(hit.evidence,),
+        remedies=(InstallDriver(open_kernel=True),),
+    )

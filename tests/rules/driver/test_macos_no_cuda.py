@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from gpudoctor import facts as f
+from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, without_gpu
+
+RULE = "macos-no-cuda"
+MAC = change(
+    without_gpu(),
+    system=f.System(source="sw_vers", os="macos", release="15.3", name="macOS 15.3", architecture="arm64"),
+    pci=f.Missing("unreadable"),
+)
+PASTE = change(MAC, cuda=f.NOT_IN_PASTE, nvml=f.NOT_IN_PASTE, gpus=f.NOT_IN_PASTE, frameworks=f.NOT_IN_PASTE)
+
+
+def test_a_mac_that_was_asked_is_told() -> None:
+    assert found(MAC, RULE).severity.value == "error"
+    assert verdict(MAC) == ("broken", RULE)
+
+
+def test_where_the_cpu_is_allowed_it_is_a_remark() -> None:
+    assert found(change(MAC, request={"allow_cpu": True}), RULE).severity.value == "info"
+
+
+@pytest.mark.parametrize(
+    "text", ["AssertionError: Torch not compiled with CUDA enabled", 'tf.config.list_physical_devices("GPU") -> []']
+)
+def test_a_program_that_wants_cuda_on_a_mac(text: str) -> None:
+    assert found(says(text, PASTE), RULE).severity.value == "error"
+
+
+def test_a_mac_on_which_nobody_asks_for_cuda_is_sound() -> None:
+    assert found(PASTE, RULE).severity.value == "info"
+
+
+def test_the_last_macos_with_nvidias_driver_is_none() -> None:
+    old = change(PASTE, system={"release": "10.13.6"})
+    assert findings(says("CUDA error: no kernel image", old), RULE) == ()
+
+
+def test_other_systems_are_none() -> None:
+    assert outcome(only("torch", GOOD), RULE) == "not-applicable"
