@@ -187,6 +187,7 @@ def _mig(text: str, where: str) -> Iterator[Piece]:
 
 def _cpu(text: str, where: str) -> Iterator[Piece]:
     name, _, value = text.partition(":")
+    name = name.strip()
     key = {"Architecture": "architecture", "Model name": "cpu.model", "Flags": "cpu.flags", "CPU(s)": "cpu.count"}.get(
         name
     )

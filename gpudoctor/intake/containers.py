@@ -131,6 +131,19 @@ def read_container_files(paste: Paste) -> Iterator[Piece]:
         yield from _pod(paste)
 
 
+def _end_of_yaml(paste: Paste, start: int) -> int:
+    """The last of the lines that look like YAML, from a position on."""
+    last = start
+    while last + 1 < len(paste) and _YAML.match(paste.texts[last + 1]) and last - start < 200:
+        if last + 1 in paste.commands or (paste.indents[last + 1] == 0 and ": " in paste.texts[last + 1]):
+            break
+        last += 1
+    return last
+
+
+_YAML = re.compile(r"[\w./-]{1,80}:(?: |$)|[\w./=-]{1,120}$|[\[\]{}\"'|]")
+
+
 def _values_under(paste: Paste, start: int) -> dict[str, str]:
     """``key: value`` lines of a YAML text, the first of equal keys."""
     values: dict[str, str] = {}
@@ -146,7 +159,8 @@ def _compose(paste: Paste) -> Iterator[Piece]:
     if start is None or paste.texts[start] != "services:":
         return
     values = _values_under(paste, start)
-    last = min(start + 40, len(paste) - 1)
+    last = _end_of_yaml(paste, start)
+    paste.take(start, last)
     reserved = "capabilities" in values and "gpu" in paste.text
     where = paste.where(start, last)
     yield ContainerStart(
@@ -169,7 +183,9 @@ def _pod(paste: Paste) -> Iterator[Piece]:
     if start is None or "image:" not in paste.text:
         return
     values = _values_under(paste, start)
-    where = paste.where(start, min(start + 40, len(paste) - 1))
+    last = _end_of_yaml(paste, start)
+    paste.take(start, last)
+    where = paste.where(start, last)
     gpus = next((value for key, value in values.items() if key.startswith("nvidia.com/")), None)
     yield ContainerStart(source=where, engine="kubernetes", text="pod", image=values.get("image") or None, gpus=gpus)
     yield Said("container", "kubernetes", where, Trust.MENTIONED)

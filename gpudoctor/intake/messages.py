@@ -14,6 +14,13 @@ from gpudoctor.intake.paste import Paste
 from gpudoctor.intake.pieces import Piece, Said, SeenGpus, Trust
 
 MOST_MESSAGES = 400
+_FRAMES = (
+    "Traceback (most recent call last)",
+    "^^^",
+    "~~~^",
+    "During handling of the above",
+    "The above exception was",
+)
 
 # A line is kept when it speaks of trouble or of a thing that belongs to GPU computing.
 _SPEAKS = re.compile(
@@ -61,7 +68,7 @@ def read_messages(paste: Paste) -> Iterator[Piece]:
     count = 0
     for position in paste.free():
         text = paste.texts[position]
-        if text in seen_texts or position in paste.commands:
+        if text in seen_texts or position in paste.commands or text.startswith(_FRAMES):
             paste.take(position)
             continue
         if not _SPEAKS.search(text):

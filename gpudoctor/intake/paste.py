@@ -221,15 +221,18 @@ class Paste:
         return ""
 
 
-_SUSPECT = frozenset(">`~-*•●○·#$[(0123456789PW.\u276f\u279c%I+bszEF└├─")
+_TAG = re.compile(r"</?(?:details|summary|pre|code|br|p|b|i|kbd|sub|sup)(?: [^<>\n]{0,100})?/?>", re.IGNORECASE)
+_SUSPECT = frozenset("<>`~-*•●○·#$[(0123456789PW.\u276f\u279c%I+bszEF└├─")
 
 
 def _unwrap(text: str) -> tuple[str, bool, bool]:
     """One line without what surrounds it; whether it is a command behind a prompt, and whether it is a heading."""
     while text[:1] == ">" and not text.startswith(">>>"):
         text = text[1:].lstrip()
-    if text.startswith(("```", "~~~")) or text in ("<details>", "</details>", "---", "***"):
+    if text.startswith(("```", "~~~")) or text in ("---", "***"):
         return "", False, False
+    if text[:1] == "<":
+        text = _TAG.sub("", text).strip()
     if text[:2] in ("- ", "* ", "+ ", "• ", "· ", "- ") or text[:1] in "•●○":
         text = text[1:].lstrip(" -*")
     prompt = _PROMPT.match(text)

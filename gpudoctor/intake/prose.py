@@ -38,13 +38,15 @@ _NAMES = {"pytorch": "torch", "tf": "tensorflow"}
 # A sentence about another state than the present one, or about what others have.
 _ELSEWHERE = re.compile(
     r"upgrad|downgrad|install(?! on)|requires?\b|need|support|instead|works? (?:on|with|in)|worked"
-    r"|compiled|built|was\b|if you|should|expected|older|newer|from versions|>=|<=|latest|recommend|against",
+    r"|compiled|built|was\b|if you|should|expected|older|newer|from versions|>=|<=|latest|recommend|against"
+    r"|gcc|clang|\bSMP\b",
     re.IGNORECASE,
 )
 
 
 def read_prose(paste: Paste) -> Iterator[Piece]:
-    """One statement a kind, if all mentions of that kind are the same."""
+    """One statement a kind, if all mentions of that kind are the same; and lines that are a GPU's name and no more."""
+    yield from _bare_names(paste)
     found: dict[str, dict[str, str]] = {}
     for position in range(len(paste)):
         text = paste.texts[position]
@@ -61,6 +63,22 @@ def read_prose(paste: Paste) -> Iterator[Piece]:
         if len(values) == 1:
             [(value, where)] = values.items()
             yield from _statement(kind, value, where)
+
+
+_MAKERS = ("NVIDIA ", "GeForce ", "Tesla ", "Quadro ")
+
+
+def _bare_names(paste: Paste) -> Iterator[Piece]:
+    """Lines that are nothing but a GPU's name, one a GPU, as several tools list them."""
+    found = []
+    for position in paste.free():
+        text = paste.texts[position]
+        if text.startswith(_MAKERS) and len(text) < 50 and ":" not in text and words.gpu_model(text):
+            paste.take(position)
+            found.append(position)
+    gpus = tuple(seen(paste.where(position), index, paste.texts[position]) for index, position in enumerate(found[:64]))
+    if gpus:
+        yield SeenGpus(gpus, paste.where(found[0], found[-1]), Trust.STATED)
 
 
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (

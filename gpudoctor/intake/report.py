@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gpudoctor.facts import SCHEMA, Facts
+from gpudoctor.intake.paste import normalise
 
 _MOST_TRIES = 20
 
@@ -34,6 +35,15 @@ def _object(decoder: json.JSONDecoder, text: str, start: int) -> Any:
         return None
 
 
+def _clean(value: Any) -> Any:
+    """JSON can carry control characters as escapes: texts are cleaned as any paste is. Raises RecursionError."""
+    if isinstance(value, str):
+        return value if value.isascii() and value.isprintable() else normalise(value)
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, list) else value
+
+
 def _facts(value: Any) -> Facts | None:
     if not isinstance(value, dict):
         return None
@@ -41,6 +51,6 @@ def _facts(value: Any) -> Facts | None:
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
         return None
     try:
-        return msgspec.convert(told, Facts)
+        return msgspec.convert(_clean(told), Facts)
     except (msgspec.ValidationError, RecursionError):
         return None

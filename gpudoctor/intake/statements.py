@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from gpudoctor.facts import Gpu, GpuModes, SecureBoot
 from gpudoctor.intake import words
@@ -18,12 +19,18 @@ Reader = Callable[[str, str, Trust], Iterator[Piece]]
 
 _DECORATION = re.compile(r"[*_`\"'|]{1,4}")
 _BRACKETED = re.compile(r"\s{0,4}\([^()\n]{0,200}\)")
+_COLUMNS = re.compile(r"([A-Za-z][\w. ]{1,30}?) {2,60}(\S.{0,200})$")
 _DOTS = re.compile(r" ?\.{4,60} ?")
 
 
 def split(text: str) -> tuple[str, str] | None:
     """Label and value of ``- **OS Platform (e.g. Linux)**: Ubuntu``, ``OS   : Linux`` or ``torch version .... 2.1``."""
+    if text[:1] == "|" and text[-1:] == "|" and text.count("|") == 3:  # a row of a table in Markdown
+        _, before, after, _ = text.split("|")
+        return label(before), after.strip(" *`")
     before, colon, after = text.partition(":")
+    if "  " in before.strip() and (column := _COLUMNS.match(text)):  # detectron2's table
+        return label(column[1]), column[2].strip()
     if not colon:
         parts = _DOTS.split(text, maxsplit=1) if "...." in text else text.split(" = ", 1) if " = " in text else []
         if len(parts) != 2:
@@ -37,6 +44,7 @@ def split(text: str) -> tuple[str, str] | None:
     return label(before), after.strip(" *`_\t\"'|").strip()
 
 
+@lru_cache(maxsize=4096)
 def label(text: str) -> str:
     """A label without decoration: lower case, single blanks, nothing in brackets."""
     if not text.isascii() or any(mark in text for mark in "*_`\"'|"):
@@ -141,6 +149,9 @@ def _loose(value: str) -> str | None:
 
 
 def _os(value: str, where: str, trust: Trust) -> Iterator[Piece]:
+    if value.startswith(("Linux-", "Windows-", "macOS-", "Darwin-")):  # platform.platform()
+        yield from _python_platform(value, where, trust)
+        return
     if not words.is_nothing(value) and words.system(value) is not None:
         yield Said("os", value[:200], where, trust)
 
@@ -378,7 +389,8 @@ def _label(reader: Reader, names: str) -> None:
 _label(
     _os,
     """
-    os; os platform and distribution; operating system; os platform; system; distribution; distro; os/platform;
+    os; sys.platform; os platform and distribution;
+    operating system; os platform; system; distribution; distro; os/platform;
     platform and distribution; linux distribution; host os; os version; os name; platform; operating system /
     version; operating system version; os and version; os type; linux version; pretty name; windows version; macos
     version; host system; guest os

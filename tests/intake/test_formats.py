@@ -414,7 +414,71 @@ def test_a_saved_report_restores_its_facts_exactly() -> None:
     assert facts(f'Here it is:\n```json\n{{"schema": "gpudoctor.report/1", "facts": {saved}}}\n```\n') == GOOD
 
 
+def test_control_characters_in_a_saved_report_do_not_survive() -> None:
+    from tests.good import GOOD, change
+
+    hostile = change(GOOD, messages=(f.Message(source="line 1", text="a\x1b]0;b\x07c\u202ed"),))
+    assert [message.text for message in facts(f.encode(hostile).decode()).messages] == ["acd"]
+
+
 def test_a_broken_report_is_read_as_text() -> None:
     assert (
         facts('{"schema": "gpudoctor.facts/1", "gpus": 3}\nGPU 0: NVIDIA H100\n').known_gpus()[0].name == "NVIDIA H100"
     )
+
+
+DESCENDANTS = {
+    "transformers": (
+        "- Platform: Linux-5.15.0-105-generic-x86_64-with-glibc2.35\n- Python version: 3.10.12\n"
+        "- PyTorch version (GPU?): 2.3.0+cu121 (True)\n- GPU type: NVIDIA GeForce RTX 3090\n- Driver version: 535.129.03\n"  # noqa: E501
+    ),
+    "detectron2": (
+        "----------------  --------------------------------\nsys.platform      linux\nPython            3.10.12 (default)\n"  # noqa: E501
+        "PyTorch           2.3.0+cu121 @/home/u/torch\nGPU available     Yes\n"
+        "GPU 0             NVIDIA GeForce RTX 3090 (arch=8.6)\nDriver version    535.129.03\n"
+    ),
+    "mmcv": (
+        "sys.platform: linux\nPython: 3.10.12 (main) [GCC 11.4.0]\nCUDA available: True\nGPU 0: NVIDIA GeForce RTX 3090\n"  # noqa: E501
+        "PyTorch: 2.3.0+cu121\nDriver: 535.129.03\n"
+    ),
+    "a table in Markdown": (
+        "| Item | Value |\n|---|---|\n| OS | Linux |\n| Python | 3.10.12 |\n| GPU | NVIDIA GeForce RTX 3090 |\n"
+        "| Driver | 535.129.03 |\n| PyTorch | 2.3.0+cu121 |\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", DESCENDANTS.values(), ids=DESCENDANTS)
+def test_the_reports_of_other_projects_give_the_same_facts(text: str) -> None:
+    seen = facts(text)
+    torch = seen.framework("torch")
+    assert torch is not None
+    assert isinstance(torch.build, f.Build)
+    assert isinstance(seen.system, f.System)
+    assert isinstance(seen.interpreter, f.Interpreter)
+    assert isinstance(seen.nvml, f.Nvml)
+    assert (seen.system.os, seen.interpreter.version, torch.build.version, torch.build.cuda, seen.nvml.driver) == (
+        "linux",
+        "3.10.12",
+        "2.3.0+cu121",
+        "12.1",
+        "535.129.03",
+    )
+    assert [(gpu.name, told(gpu.capability, "source")) for gpu in seen.known_gpus()] == [
+        ("NVIDIA GeForce RTX 3090", {"value": "8.6"})
+    ]
+
+
+def test_a_pod_asks_for_gpus_under_their_resource_name() -> None:
+    seen = facts(
+        "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    - name: cuda\n      image: nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04\n"  # noqa: E501
+        "      resources:\n        limits:\n          nvidia.com/gpu: 1\n"
+    )
+    assert told(seen.container_start, "source", "text") == {
+        "engine": "kubernetes",
+        "image": "nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04",
+        "gpus": "1",
+    }
+    assert isinstance(seen.container, f.Container)
+    assert seen.container.orchestrator == "kubernetes"
+    assert isinstance(seen.memory, f.Missing)
