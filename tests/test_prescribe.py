@@ -1,0 +1,203 @@
+"""Every remedy in every place: commands are complete and fit, or are not printed at all."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpudoctor import facts as f
+from gpudoctor import remedies as r
+from gpudoctor.findings import Fix
+from gpudoctor.matrix import load
+from gpudoctor.prescribe import prescribe
+from tests.good import GOOD, change
+
+MATRIX = load()
+
+
+def system(distribution: str, release: str | None, *like: str, os: str = "linux") -> f.System:
+    return f.System(
+        source="/etc/os-release",
+        os=os,  # type: ignore[arg-type]
+        distribution=distribution,
+        release=release,
+        like=like,
+        kernel="6.8.0-85-generic",
+        architecture="x86_64",
+    )
+
+
+DISTRIBUTIONS: dict[str, f.Facts] = {
+    "ubuntu": GOOD,
+    "mint": change(system=system("linuxmint", "22", "ubuntu", "debian")),
+    "debian": change(system=system("debian", "12")),
+    "rhel": change(system=system("rhel", "9.4", "fedora")),
+    "rocky": change(system=system("rocky", "9.4", "rhel", "centos", "fedora")),
+    "fedora": change(system=system("fedora", "42")),
+    "arch": change(system=system("arch", None)),
+    "suse": change(system=system("opensuse-leap", "15.6", "suse", "opensuse")),
+    "nixos": change(system=system("nixos", "25.05")),
+    "unknown": change(system=f.Missing("unreadable")),
+}
+OUTSIDE: dict[str, f.Facts] = {
+    "docker": change(container={"engine": "docker"}),
+    "podman": change(container={"engine": "podman"}),
+    "pod": change(container={"engine": "containerd", "orchestrator": "kubernetes"}),
+    "apptainer": change(container={"engine": "apptainer"}),
+    "wsl": change(wsl={"version": 2, "dxg": True}),
+    "docker-in-wsl": change(container={"engine": "docker"}, wsl={"version": 2}),
+    "colab": change(hosted={"service": "colab"}),
+    "jetson": change(jetson={"l4t": "36.4.0"}),
+}
+PYTHONS: dict[str, f.Facts] = {
+    "windows": change(system=system("", "11", os="windows"), interpreter={"executable": "C:\\ml env\\python.exe"}),
+    "conda": change(
+        interpreter={"environment": "conda", "prefix": "/opt/conda", "executable": "/opt/conda/bin/python"}
+    ),
+    "uv": change(interpreter={"tool": "uv"}),
+    "pep-668": change(
+        interpreter={"environment": "system", "externally_managed": True, "executable": "/usr/bin/python3"}
+    ),
+    "spaces": change(interpreter={"executable": "/home/ann/my env/bin/python"}),
+    "no-interpreter": change(interpreter=f.Missing("crashed")),
+    "hostile": change(interpreter={"executable": "/tmp/$(touch x)/`id`;'\"/python", "prefix": "/tmp/a\nb"}),
+}
+PLACES = {**DISTRIBUTIONS, **OUTSIDE, **PYTHONS}
+
+REMEDIES: tuple[r.Remedy, ...] = (
+    r.InstallDriver(),
+    r.InstallDriver(minimum="580.65.06"),
+    r.InstallDriver(minimum="525.60.13", capability="8.9"),
+    r.InstallDriver(minimum="580.65.06", capability="7.0"),
+    r.InstallDriver(minimum="580.65.06", capability="3.7"),
+    r.InstallDriver(capability="12.0", open_kernel=True),
+    r.ReloadDriver(),
+    r.LoadModule(),
+    r.LoadModule(kernel="6.8.0-85-generic"),
+    r.LoadModule(kernel="6.8; reboot"),
+    r.LoadModule(secure_boot=True),
+    r.ReplaceNouveau(),
+    r.ReplaceNouveau(module="nova_core"),
+    r.CreateDeviceNodes(paths=("/dev/nvidia-uvm",)),
+    r.CreateDeviceNodes(paths=("/dev/nvidia0",), permission=True),
+    r.GiveContainerGpu(),
+    r.GiveContainerGpu(capabilities=("compute", "utility")),
+    r.SetVariable(name="CUDA_VISIBLE_DEVICES"),
+    r.SetVariable(name="CUDA_HOME", value="/usr/local/cuda"),
+    r.InstallBuild(framework="torch", capabilities=("9.0",), driver_cuda="12.4"),
+    r.InstallBuild(framework="torch", capabilities=("3.7",), driver_cuda="11.4"),
+    r.InstallBuild(framework="tensorflow", release="2.18.0"),
+    r.InstallBuild(framework="tensorflow", capabilities=("12.0",), driver_cuda="13.0"),
+    r.InstallBuild(framework="jax", driver_cuda="12.4"),
+    r.InstallPackages(requirements=("numpy<2",)),
+    r.InstallPackages(requirements=("numpy<2; rm -rf /",)),
+    r.InstallPackages(requirements=("evil @ https://example.org/x.whl",)),
+    r.UninstallPackages(names=("tensorflow-cpu",)),
+    r.UseWsl(framework="tensorflow"),
+    r.Run(title="Look", argvs=(("sudo", "dmesg"),)),
+)
+CUDA_REPOSITORY = "https://developer.download.nvidia.com/compute/cuda/repos"
+EACH = [(place, remedy) for place in PLACES for remedy in REMEDIES]
+DRIVER_WORDS = re.compile(
+    r"\b(apt|dnf|zypper|pacman|modprobe|dkms|reboot|mokutil|update-initramfs|dracut|nvidia-driver)\b"
+)
+
+
+def fix(place: str, remedy: r.Remedy) -> Fix:
+    return prescribe(remedy, PLACES[place], MATRIX)
+
+
+def test_every_kind_of_remedy_is_tried_here() -> None:
+    assert {type(remedy) for remedy in REMEDIES} == set(typing.get_args(r.Remedy))
+
+
+@pytest.mark.parametrize(("place", "remedy"), EACH)
+def test_a_fix_has_a_title_and_says_what_to_do(place: str, remedy: r.Remedy) -> None:
+    made = fix(place, remedy)
+    assert made.title
+    assert made.where in ("environment", "machine", "host")
+
+
+@pytest.mark.parametrize(("place", "remedy"), EACH)
+def test_a_command_is_one_line_without_placeholders_or_control_characters(place: str, remedy: r.Remedy) -> None:
+    for command in (*fix(place, remedy).commands, fix(place, remedy).verify):
+        assert not re.search(r"[\x00-\x1f\x7f]", command)
+        assert not re.search(r"<[a-z]+>|\.\.\.|…|manual verification", command)
+        assert shlex.split(command) or not command
+
+
+@pytest.mark.parametrize(("place", "remedy"), [(place, remedy) for place in OUTSIDE for remedy in REMEDIES])
+def test_the_driver_is_never_changed_from_inside_a_container_wsl_or_notebook(place: str, remedy: r.Remedy) -> None:
+    made = fix(place, remedy)
+    if isinstance(remedy, r.InstallDriver | r.ReloadDriver | r.LoadModule | r.ReplaceNouveau) and place != "jetson":
+        assert made.where in ("host", "environment")
+        assert not any(DRIVER_WORDS.search(command) for command in made.commands), made.commands
+
+
+@pytest.mark.parametrize("place", DISTRIBUTIONS)
+def test_no_driver_is_advised_that_dropped_the_gpu(place: str) -> None:
+    """Volta ends with R580, Kepler with R470."""
+    volta = fix(place, r.InstallDriver(minimum="525.60.13", capability="7.0"))
+    assert not any(re.search(r"-(59|6)\d", command) for command in volta.commands)
+    kepler = fix(place, r.InstallDriver(minimum="580.65.06", capability="3.7"))
+    assert kepler.commands == ()
+    assert kepler.title.startswith("No NVIDIA driver")
+
+
+@pytest.mark.parametrize(
+    ("place", "commands"),
+    [
+        ("ubuntu", ("sudo apt update", "sudo apt install nvidia-driver-580-open", "sudo reboot")),
+        ("mint", ("sudo apt update", "sudo apt install nvidia-driver-580-open", "sudo reboot")),
+        (
+            "debian",
+            (
+                f"wget {CUDA_REPOSITORY}/debian12/x86_64/cuda-keyring_1.1-1_all.deb",
+                "sudo dpkg -i cuda-keyring_1.1-1_all.deb",
+                "sudo apt update",
+                "sudo apt install nvidia-driver-pinning-580",
+                "sudo apt install nvidia-open",
+                "sudo reboot",
+            ),
+        ),
+        (
+            "rocky",
+            (
+                f"sudo dnf config-manager --add-repo {CUDA_REPOSITORY}/rhel9/x86_64/cuda-rhel9.repo",
+                "sudo dnf install nvidia-driver-pinning-580",
+                "sudo dnf install nvidia-open",
+                "sudo reboot",
+            ),
+        ),
+        ("arch", ()),
+        ("nixos", ()),
+        ("unknown", ()),
+    ],
+)
+def test_each_distribution_has_its_own_package_manager_or_a_page_to_read(place: str, commands: tuple[str, ...]) -> None:
+    made = fix(place, r.InstallDriver(minimum="525.60.13", capability="8.9"))
+    assert made.commands == commands
+    assert made.commands or "https://" in made.note
+
+
+def test_what_does_not_parse_as_a_requirement_is_not_printed() -> None:
+    assert fix("ubuntu", r.InstallPackages(requirements=("numpy<2; rm -rf /",))).commands == ()
+    assert fix("ubuntu", r.InstallPackages(requirements=("evil @ https://example.org/x.whl",))).commands == ()
+
+
+def test_a_path_with_spaces_is_quoted_for_its_shell() -> None:
+    remedy = r.InstallPackages(requirements=("numpy<2",))
+    assert fix("spaces", remedy).commands == ("'/home/ann/my env/bin/python' -m pip install 'numpy<2'",)
+    assert fix("windows", remedy).commands == ('"C:\\ml env\\python.exe" -m pip install "numpy<2"',)
+
+
+@given(st.text(max_size=40))
+def test_no_path_can_break_out_of_its_quotes(text: str) -> None:
+    facts = change(interpreter={"executable": "/" + text})
+    for command in prescribe(r.InstallPackages(requirements=("numpy<2",)), facts, MATRIX).commands:
+        assert shlex.split(command) == ["/" + text, "-m", "pip", "install", "numpy<2"]
