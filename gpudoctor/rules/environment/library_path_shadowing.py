@@ -127,8 +127,8 @@ _CERTAIN = (
     r"cuDNN version (?:incompatibility|mismatch): PyTorch was compiled {1,4}against .{3,120}",
     r"LD_LIBRARY_PATH contains incompatible version of cudnn",
     r"undefined symbol: \S{1,300}, version libcudnn\w{0,40}\.so\.\d+",
-    r"symbol \S{1,300}, version libcudnn\w{0,40}\.so\.\d+ not defined in file",
-    r"CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH",
+    r"symbol \S{1,300},? version libcudnn\w{0,40}\.so\.\d+ not defined in file",
+    r"CUDNN_STATUS_(?:SUBLIBRARY_)?VERSION_MISMATCH",
     r"stubs/libcuda\.so\S{0,10}: undefined symbol: \S{1,80}",
     r"You are using ptxas \d[\w.]{0,8}, but (?:TF|XLA) requires ptxas .{1,60}",
     r"(?:ptxas )?fatal {1,4}: Unsupported \.version [\d.]+; current version is '[\d.]+'",
@@ -141,7 +141,7 @@ _LIKELY = (
         r"|nvrtc)\w{0,20}\.so[.\d]{0,8}"
     ),
     (
-        r"symbol \S{1,300}, version lib(?:cublas|cublasLt|cusparse|cusolver|cudart"
+        r"symbol \S{1,300},? version lib(?:cublas|cublasLt|cusparse|cusolver|cudart"
         r"|nvJitLink)\w{0,20}\.so[.\d]{0,8} not defined"
     ),
 )

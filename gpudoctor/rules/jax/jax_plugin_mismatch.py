@@ -28,7 +28,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Imported, Message, Package, Packages
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import InstallPackages
-from gpudoctor.rules._texts import first_match
+from gpudoctor.rules._texts import first_match, search
 
 RULE = Rule(frameworks=("jax",), masks=("jax-cpu-build", "smoke-ran-on-cpu"), without_gpu="none")
 
@@ -98,7 +98,8 @@ def jax_says_so(message: Message, packages: Packages | None) -> Verdict:
     """JAX refuses a plug-in or a jaxlib of another release."""
     certain = first_match(_CERTAIN, message.text)
     text = certain or first_match(_LIKELY, message.text)
-    if text is None:
+    # JAX tries every backend that it knows and says so of each; those of other vendors are expected to fail.
+    if text is None or search(r"Unable to initialize backend '(?!cuda|gpu)", message.text):
         return None
     jaxlib = packages.version("jaxlib") if packages else None
     plugins = [p for p in (packages.packages if packages else ()) if _PLUGIN.fullmatch(p.name) and p.version]

@@ -30,11 +30,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Message, Package, Packages
+from gpudoctor.facts import Build, Frameworks, Message, Package, Packages
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.matrix.questions import stable_release
+from gpudoctor.relations import CudaVersion
 from gpudoctor.remedies import InstallPackages, Remedy, Run
+from gpudoctor.rules._libraries import Library, brings
 from gpudoctor.rules._texts import first_match, search
 
 RULE = Rule(frameworks=("torch",), without_gpu="none")
@@ -168,6 +170,7 @@ _NAMED = (
     r"Couldn't load custom C\+\+ ops",
     r"xFormers was built for:? {0,4}(?:PyTorch \S{1,40})?",
     r"xFormers can't load C\+\+/CUDA extensions",
+    r"xFormers wasn't build with CUDA support",
     r"Detected that PyTorch and \w{1,40} were compiled with different CUDA (?:major )?versions",
     r"libtorch_hip\.so: cannot open shared object file",
     r"libtorch\w{0,20}(?:_cuda_cu|_cuda_cpp|_cuda)?\.so: cannot open shared object file",
@@ -183,11 +186,11 @@ _NAMED = (
     r"The installed version of bitsandbytes was compiled without GPU support",
 )
 # Mangled names of PyTorch's own namespaces: at, c10, torch. A name of another library is another matter.
-_MANGLED = r"(\S{0,200}): undefined symbol: (_ZNK?K?\w{0,4}(?:2at|3c10|5torch|8c10_cuda)\w{0,300})"
+_MANGLED = r": undefined symbol: _ZNK?K?\w{0,4}(?:2at|3c10|5torch|8c10_cuda)\w{0,300}"
 _MODULE = (
-    r"\S{0,120}(?:flash_attn\w{0,20}|xformers|torchvision|torchaudio|torch_scatter|torch_sparse|torch_cluster|mmcv|apex|detectron2"
-    r"|pytorch3d|vllm|deepspeed|bitsandbytes|torchtext|torch_spline_conv|selective_scan_cuda|causal_conv1d_cuda|fused_\w{1,30})"
-    r"\S{0,120}: undefined symbol"
+    r"(?:flash_attn|xformers|torchvision|torchaudio|torch_scatter|torch_sparse|torch_cluster|mmcv|apex|detectron2|pytorch3d"
+    r"|vllm|deepspeed|bitsandbytes|torchtext|torch_spline_conv|selective_scan_cuda|causal_conv1d_cuda|fused_)"
+    r"[^\s:]{0,120}: undefined symbol"
 )
 
 
@@ -195,11 +198,13 @@ _MODULE = (
 def the_loader_says_so(message: Message, build: Build | None, packages: Packages | None, matrix: Matrix) -> Verdict:
     """A companion says what it was built for, or misses a symbol of PyTorch."""
     mangled = search(_MANGLED, message.text)
-    text = first_match(_NAMED, message.text) or (mangled[0] if mangled else first_match((_MODULE,), message.text))
+    library = message.text[: mangled.start()].split()[-1:] if mangled else []
+    missing = f"{library[0]}{mangled[0]}" if mangled and library else None
+    text = first_match(_NAMED, message.text) or missing or first_match((_MODULE,), message.text)
     if text is None:
         return None
     # PyTorch's own libraries that miss PyTorch's symbols are two copies of PyTorch, or half an installation.
-    if mangled and re.search(r"(?:^|/)lib(?:torch|c10)(?:_\w{1,20})?\.so$", mangled[1]):
+    if library and re.search(r"(?:^|/)lib(?:torch|c10)(?:_\w{1,20})?\.so$", library[0]):
         return NotApplicable("a library of PyTorch itself misses the symbol")
     name = search(
         r"(torchvision|torchaudio|xformers|flash_attn|torch_scatter|torch_sparse|mmcv|apex|detectron2|vllm)",
@@ -220,4 +225,30 @@ def the_loader_says_so(message: Message, build: Build | None, packages: Packages
         detail=text,
         evidence=evidence,
         remedies=_remedies(companion, release, matrix) if known and isinstance(release, str) else (_REINSTALL,),
+    )
+
+
+_RUNTIME = r"Error: (lib(?:cudart|cublas|cusparse|cufft|cusolver)\.so\.[\d.]{1,6}): cannot open shared object"
+
+
+@RULE.detector
+def made_for_another_cuda(message: Message, build: Build, frameworks: Frameworks) -> Verdict:
+    """A library of another CUDA than PyTorch's own is looked for: by an extension that was compiled with that CUDA."""
+    match = search(_RUNTIME, message.text)
+    library = Library.parse(match[1]) if match else None
+    if match is None or library is None:
+        return None
+    if any(one.name == "tensorflow" and one.installed for one in frameworks.frameworks):
+        return NotJudged("TensorFlow may be the one that looks for it")
+    try:
+        own = CudaVersion.parse(build.cuda or "")
+    except ValueError:
+        return NotJudged(f"the CUDA of PyTorch {build.version} is not known")
+    if brings(own, library) is not False:
+        return Passed(f"{library.name} is of PyTorch's own CUDA {own}")
+    return Found(
+        title=f"An extension looks for {library.name}; PyTorch {build.version} was built with CUDA {own}.",
+        detail=match[0],
+        evidence=(cite("message", match[0], message), cite("torch", build.version, build)),
+        remedies=(_REINSTALL,),
     )

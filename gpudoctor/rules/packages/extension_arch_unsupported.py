@@ -82,7 +82,7 @@ _OWN_WORDS = (
 
 @RULE.detector
 def kernels_missing_elsewhere(
-    message: Message, build: Build, gpus: Gpus, imported: Imported | None, packages: Packages | None
+    message: Message, build: Build | None, gpus: Gpus | None, imported: Imported | None, packages: Packages | None
 ) -> Verdict:
     """CUDA misses a kernel, and PyTorch has code for every GPU here."""
     own = first_match(_OWN_WORDS, message.text)
@@ -90,6 +90,8 @@ def kernels_missing_elsewhere(
     if text is None:
         return None
     if not own:
+        if build is None or gpus is None:
+            return NotJudged("whether PyTorch has kernels for this GPU is not known")
         if build.accelerator != "cuda":
             return NotApplicable("no CUDA build of PyTorch")
         covered = covers_every_gpu(build, imported, gpus)
@@ -98,17 +100,17 @@ def kernels_missing_elsewhere(
         if not covered:
             return NotApplicable("PyTorch itself has no kernels for this GPU")
     found = [p for p in (packages.packages if packages else ()) if p.name in _EXTENSIONS]
+    beside = f", though PyTorch {build.version} has" if build and not own else ""
     names = ", ".join(f"{p.name} {p.version or ''}".strip() for p in found)
-    evidence: tuple[Evidence, ...] = (
-        cite("message", text, message),
-        cite("compute capability", ", ".join(capabilities_of(gpus)), gpus),
-    )
+    evidence: tuple[Evidence, ...] = (cite("message", text, message),)
+    if gpus and capabilities_of(gpus):
+        evidence += (cite("compute capability", ", ".join(capabilities_of(gpus)), gpus),)
     if packages and names:
         evidence += (cite("extensions", names, packages),)
     return Found(
-        title=f"{names or 'An extension'} has no kernels for this GPU, though PyTorch {build.version} has."
+        title=f"{names or 'An extension'} has no kernels for this GPU{beside}."
         if len(found) < 2
-        else f"An extension has no kernels for this GPU, though PyTorch {build.version} has: one of {names}.",
+        else f"An extension has no kernels for this GPU{beside}: one of {names}.",
         detail=text,
         evidence=evidence,
         remedies=(_remedy(capabilities_of(gpus)),),

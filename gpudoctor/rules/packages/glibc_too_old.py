@@ -35,7 +35,7 @@ from gpudoctor.rules._texts import search
 
 RULE = Rule(without_gpu="none")
 
-_VERSION = r"(\S{0,200}): version `(GLIBC|GLIBCXX|CXXABI)_([\d.]{1,8})' not found"
+_VERSION = r": version `(GLIBC|GLIBCXX|CXXABI)_([\d.]{1,8})' not found"
 _REQUIRED = r"\(required by ([^)]{1,300})\)"
 # The lists of pip and of the loader end up in other programs' errors without the file's name.
 _SHORT = r"(?:version )?[`'\"]?(GLIBC|GLIBCXX|CXXABI)_([\d.]{1,8})['\"`]? (?:was |is )?not found"
@@ -48,18 +48,19 @@ def the_loader_says_so(message: Message, libc: Libc | None, environment: Environ
     short = None if match else search(_SHORT, message.text)
     if match is None and short is None:
         return None
-    kind, version = (match[2], match[3]) if match else (short[1], short[2]) if short else ("", "")
+    kind, version = (match[1], match[2]) if match else (short[1], short[2]) if short else ("", "")
     if kind == "GLIBC" and libc and libc.name == "glibc" and _at_least(libc.version, version):
         return NotJudged(f"the system has glibc {libc.version}: another C library was loaded")
     needed = search(_REQUIRED, message.text)
+    loaded = message.text[: match.start()].split()[-1:] if match else []
     what = {"GLIBC": "glibc", "GLIBCXX": "libstdc++", "CXXABI": "libstdc++"}[kind]
     by = f" by {needed[1].strip()}" if needed else ""
-    evidence: tuple[Evidence, ...] = (cite("message", match[0] if match else message.text[:200], message),)
+    evidence: tuple[Evidence, ...] = (cite("message", message.text[:300], message),)
     if libc and kind == "GLIBC":
         evidence += (cite(libc.name, libc.version, libc),)
     return Found(
         title=f"{kind}_{version} is needed{by}, and the {what} that is loaded is older.",
-        detail=f"Loaded: {match[1]}." if match and match[1] else "",
+        detail=f"Loaded: {loaded[0]}." if loaded else "",
         evidence=evidence,
         remedies=_remedies(kind, environment),
     )

@@ -72,10 +72,10 @@ _CERTAIN = (
 _LIKELY = (
     r"No module named 'torch\._C'",
     r"No module named '?tensorflow\.python'?$",
-    (
-        rf"module '{_NAMES}' has no attribute '(?:Tensor|tensor|nn|cuda|__version__|constant|Session|Variable|numpy"
-        rf"|keras|config|compat)'"
-    ),
+    r"module 'torch' has no attribute '(?:Tensor|nn|cuda|__version__)'",
+    r"module 'tensorflow' has no attribute '(?:__version__|constant|Variable)'",
+    r"module 'jax' has no attribute '(?:numpy|__version__)'",
+    r"module 'numpy' has no attribute '(?:array|ndarray|__version__)'",
     rf"\b{_NAMES} is imported from /(?!\S{{0,240}}(?:site|dist)-packages)\S{{1,240}}/{_NAMES}/__init__\.py",
 )
 _STATED = (rf"\b(?:script|file|folder|directory) (?:is )?(?:named|called) '?{_NAMES}(?:\.py)?'?(?![\w.-])",)

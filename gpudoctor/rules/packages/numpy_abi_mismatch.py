@@ -80,17 +80,19 @@ def _major(version: str) -> int:
 
 
 _MADE_FOR_OLDER = (
-    r"A module that was compiled using NumPy 1\.x cannot be run in NumPy [\d.]+",
+    r"A module that was compiled using NumPy 1\.x cannot be run in(?: NumPy [\d.]+)?",
     r"_ARRAY_API not found",
     r"Failed to initialize NumPy",
     r"RuntimeError: Numpy is not available",
     r"numpy\.core\.multiarray failed to import",
     r"`np\.\w+` was removed in the NumPy 2\.0 release",
+    r"ABI version 0x1000009.{0,60}but this version of numpy is 0x2000000",
+    r"requires numpy<[12][^,]{0,12}(?:,[<>=!~]{1,2}[\d.]{1,8})?, but you have numpy 2\.[\d.]{1,6} which",
 )
 _MADE_FOR_NEWER = (
     r"module compiled against ABI version 0x\w+ but this version of numpy is 0x\w+",
     r"module compiled against API version 0x\w+ but this version of numpy is 0x\w+",
-    r"numpy\.dtype size changed, may indicate binary incompatibility",
+    r"numpy\.(?:dtype|ufunc|ndarray) size changed, may indicate binary incompatibility",
     r"No module named 'numpy\._core'",
 )
 

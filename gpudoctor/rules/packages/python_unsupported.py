@@ -59,7 +59,7 @@ _NO_MATCH = (
 )
 _NONE = r"\(from versions: (none)?\)"
 _NAMES_THE_PYTHON = (
-    r"has no wheels with a matching Python (?:ABI|implementation|version)? ?tag",
+    r"has no wheels with a matching Python (?:ABI|implementation|version)",
     r"no wheels are available .{0,60}with a matching Python ABI",
     r"only has wheels (?:for|with) the following Python (?:ABI|implementation|version)? ?tags?",
     r"only found wheels for .{1,60} with the following Python ABI tags?",
@@ -70,6 +70,8 @@ _NAMES_THE_PYTHON = (
         r"of the required"
     ),
     r"Requires-Python [<>=!~][^;\n]{1,40}; (?:torch|tensorflow|jax)",
+    r"(?:torch|tensorflow|jax\w{0,3})\S{0,40} .{0,80}-> python\[version='[^']{1,80}'\]",
+    r"Your python: python[=<>]",
     r"\b(?:install|find|found|wheels?)\b.{0,60}\b32[- ]?bit\b.{0,20}\bPython\b",
 )
 _WHEEL_NAME = (
@@ -101,6 +103,9 @@ def an_installer_says_so(
     if release and python:
         return _pinned_release(framework, release, python, platform, message, match[0], interpreter, matrix)
     if search(_NONE, message.text) is None:
+        if release and _offered_others(message.text, release, framework, platform, matrix):
+            detail = f"pip saw other releases than {release}, which has wheels for other Pythons."
+            return _found(detail, message, match[0], interpreter, Confidence.LIKELY)
         return NotJudged("which Python asked for which release is not known")
     if python is None:
         return _found(
@@ -141,6 +146,18 @@ def _pinned_release(
         text,
         interpreter,
     )
+
+
+def _offered_others(text: str, release: str, framework: FrameworkName, platform: str, matrix: Matrix) -> bool:
+    """Whether pip lists releases without the wanted one, although that one has wheels for this platform."""
+    listed = search(r"\(from versions: (.{3,3000})", text)
+    versions = re.findall(r"\d+\.\d+(?:\.\d+)?", listed[1]) if listed else []
+    known = any(
+        pythons
+        for name, pythons in _pythons(framework, platform, matrix)
+        if name == release or name.startswith(f"{release}.")
+    )
+    return bool(versions) and known and release not in versions
 
 
 def _requirement(text: str) -> Requirement | None:

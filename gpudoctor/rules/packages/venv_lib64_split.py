@@ -24,11 +24,12 @@ library of the wheels is not found.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Fact, Framework, Imported, Message, Packages
+from gpudoctor.facts import Build, Framework, Imported, Packages
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import Run
-from gpudoctor.rules._texts import search
+from gpudoctor.rules._printed import heard
 from gpudoctor.rules._words import name_of
+from gpudoctor.views import Printed
 
 RULE = Rule(without_gpu="none", masks=("nvidia-wheels-mismatch",))
 
@@ -72,25 +73,27 @@ _REMEDY = Run(
 )
 
 
+_FRAMEWORK = r"lib64/python3\.\d{1,2}/site-packages/(?:torch|jaxlib|tensorflow)\b"
+_LIBRARIES = r"/lib/python3\.\d{1,2}/site-packages/nvidia\b"
+_STATED = (
+    r"torch\S{0,30} .{0,60}lib64.{1,80}nvidia.{0,60}/?lib\b",
+    r"nvidia.{0,60}/lib\b.{1,80}torch .{0,60}lib64",
+)
+_MISSING = r"lib\w{3,20}\.so\S{0,8}: cannot open shared object file"
+
+
 @RULE.detector
-def a_text_names_both(message: Message) -> Verdict:
-    """A text that puts torch into lib64 and its libraries into lib."""
-    text = message.text
-    framework = search(r"lib64/python3\.\d{1,2}/site-packages/(?:torch|jaxlib|tensorflow)\b", text)
-    libraries = search(r"/lib/python3\.\d{1,2}/site-packages/nvidia\b", text)
-    stated = search(
-        r"torch\S{0,30} .{0,60}lib64.{1,80}nvidia.{0,60}/?lib\b|nvidia.{0,60}/lib\b.{1,80}torch .{0,60}lib64", text
-    )
-    if not (framework and libraries) and not stated:
+def what_was_printed_names_both(printed: Printed) -> Verdict:
+    """Lines that show the framework in lib64 and its libraries in lib, or a person who says so."""
+    stated = heard(printed, *_STATED)
+    framework, libraries = heard(printed, _FRAMEWORK), heard(printed, _LIBRARIES)
+    if stated is None and (framework is None or libraries is None or heard(printed, _MISSING) is None):
         return None
-    return _told(message, stated[0] if stated else text[:300])
-
-
-def _told(source: Fact, text: str) -> Found:
+    shown = [one for one in (stated, framework, libraries) if one]
     return Found(
         title="The packages of the environment are split over lib and lib64.",
-        detail=text,
-        evidence=(cite("message", text, source),),
+        detail="; ".join(one.text for one in shown) + ".",
+        evidence=tuple(one.evidence for one in shown),
         remedies=(_REMEDY,),
         confidence=Confidence.LIKELY,
     )

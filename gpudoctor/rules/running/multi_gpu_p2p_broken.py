@@ -41,7 +41,7 @@ _DATA = (
     r"cudaMemcpyPeer\w{0,6}\b.{0,80}(?:mismatch|corrupt|wrong|incorrect|differ)",
     r"\b(?:p2p|peer(?:-to-peer| to peer)?)\b.{0,60}(?:mismatch|corrupt|wrong (?:data|values|results))",
     r"cuda:\d ?(?:->|→|to) ?cuda:\d.{0,40}(?:mismatch|corrupt|wrong|other values|different values|garbage|zeros)",
-    r"cuda:\d.{0,60}cuda:\d.{0,60}(?:returns? (?:other|wrong|different|garbage)|silently wrong|corrupted)",
+    r"cuda:\d.{1,30}cuda:\d.{1,30}(?:returns? (?:other|wrong|different|garbage)|silently wrong|corrupted)",
     r"Verification error @ element \d{1,9}: val =",
 )
 _CURED = (

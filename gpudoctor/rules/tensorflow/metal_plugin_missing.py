@@ -40,7 +40,7 @@ def tensorflow_without_the_plugin(
     system: System, build: Build, packages: Packages, imported: Imported | None
 ) -> Verdict:
     """Apple silicon, TensorFlow, and nothing that gives it the GPU."""
-    if system.os != "macos" or system.architecture not in ("arm64", "aarch64"):
+    if system.os != "macos" or system.architecture not in ("arm64", "aarch64", None):
         return NotApplicable("no Mac with Apple silicon")
     if imported and imported.devices:
         return Passed("TensorFlow lists the GPU")
@@ -51,5 +51,5 @@ def tensorflow_without_the_plugin(
         title=f"TensorFlow {build.version} has no Metal plug-in: it computes on the processor.",
         evidence=(cite(build.distribution, build.version, build), cite(_PLUGIN, "not installed", packages)),
         remedies=(InstallPackages(requirements=(_PLUGIN,), title="Install Apple's Metal plug-in"),),
-        confidence=Confidence.CERTAIN if packages.complete else Confidence.LIKELY,
+        confidence=Confidence.CERTAIN if packages.complete and system.architecture else Confidence.LIKELY,
     )

@@ -28,7 +28,7 @@ from __future__ import annotations
 import msgspec
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Imported, Interpreter, Message, Packages, System, Toolkits
+from gpudoctor.facts import Build, Frameworks, Imported, Interpreter, Message, Packages, System, Toolkits
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import CudaVersion
@@ -77,12 +77,16 @@ def the_name_it_wants(
     imported: Imported | None,
     interpreter: Interpreter | None,
     system: System | None,
+    frameworks: Frameworks | None,
     matrix: Matrix,
 ) -> Verdict:
     """A library was not opened, and the CUDA that is installed has none of that name."""
     library = missing_library(message, build)
     if library is None:
         return None
+    listed = [one.name for one in (frameworks.frameworks if frameworks else ()) if one.installed]
+    if build is None and listed and message.framework != "tensorflow" and "dynamic library" not in message.text:
+        return NotApplicable(f"TensorFlow is not installed; {', '.join(listed)} is")
     if imported and imported.devices:
         return Passed("TensorFlow lists a GPU all the same")
     seen = installed_cudas(toolkits, packages)

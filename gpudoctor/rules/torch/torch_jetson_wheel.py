@@ -25,10 +25,11 @@ or the loader's and pip's refusals on such a board.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Fact, Framework, Imported, Jetson, Message, Packages, System
-from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Verdict
+from gpudoctor.facts import Build, Fact, Framework, Gpus, Imported, Jetson, Message, Packages, System
+from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import Run
 from gpudoctor.rules._texts import first_match, lists_no_gpu, search
@@ -48,54 +49,66 @@ RULE = Rule(
     ),
 )
 
-_NEEDS_OWN = ("Nano", "TX1", "TX2", "Xavier", "Orin", "AGX")
+_NEEDS_OWN = r"Nano|TX1|TX2|Xavier|Orin|AGX"
 _FIRST_GENERIC = 7  # JetPack 7 on Thor; Orin from 7.2 on, which the release tells
 _NVIDIAS = re.compile(r"\+nv|\.nv\d|nv\d\d\.\d\d", re.IGNORECASE)
 
 
-def _own_wheels(jetson: Jetson, system: System | None, matrix: Matrix) -> str | None:
-    """The JetPack of a board that runs NVIDIA's own wheels only; None where generic ones run or nothing is known."""
-    named = search(r"JetPack ?(\d)", (system.name if system else None) or "")
-    if named:
-        return named[0] if int(named[1]) < _FIRST_GENERIC else None
-    if jetson.l4t:
+class _Board(NamedTuple):
+    """What is known of a Jetson: how to call it, and whether it runs NVIDIA's own wheels only (None: not known)."""
+
+    name: str
+    own_wheels: bool | None
+    evidence: Evidence
+
+
+def _board(jetson: Jetson | None, system: System | None, gpus: Gpus | None, matrix: Matrix) -> _Board | None:
+    """The board by its own files, or by the names that a text gives the system or the GPU; None for no Jetson."""
+    if jetson and jetson.l4t:
         row = matrix.jetson(jetson.l4t)
+        evidence = cite("L4T", jetson.l4t, jetson)
         if isinstance(row, Unlisted):
-            return None
-        own = set(row.capabilities) - set(row.sbsa_capabilities)
-        return f"JetPack {row.jetpack}" if own else None
-    model = jetson.model or ""
-    return f"a Jetson {model}" if any(name in model for name in _NEEDS_OWN) and "Thor" not in model else None
+            return _Board(f"L4T {jetson.l4t}", None, evidence)
+        return _Board(f"JetPack {row.jetpack}", bool(set(row.capabilities) - set(row.sbsa_capabilities)), evidence)
+    sources: list[tuple[str, Fact | None]] = [(jetson.model if jetson and jetson.model else "", jetson)]
+    sources += [((system.name if system else None) or "", system)]
+    sources += [(gpu.name or "", gpu) for gpu in (gpus.gpus if gpus else ())]
+    shown = " ".join(text for text, _ in sources)
+    named = next(((text, source) for text, source in sources if search(_JETSON, text)), None)
+    if not (jetson and jetson.model) and named is None:
+        return None
+    text, source = named if named else sources[0]
+    release = search(r"JetPack ?(\d)", shown)
+    own = int(release[1]) < _FIRST_GENERIC if release else True if search(_NEEDS_OWN, shown) else None
+    own = False if search(r"\bThor\b", shown) else own
+    evidence = cite("board", text, source) if source else Evidence(fact="board", value=text, source="")
+    return _Board(release[0] if release else f"a Jetson ({text})", own, evidence)
 
 
-def _is_board(jetson: Jetson, system: System | None) -> bool:
-    """By the board's own files, or by the name that a text gives the system."""
-    named = search(r"\bL4T\b|JetPack|Jetson|\btegra\b", (system.name if system else None) or "")
-    return bool(jetson.l4t or jetson.model or named)
+_JETSON = r"\bL4T\b|JetPack|Jetson|\btegra\b"
 
 
 @RULE.detector
 def generic_wheel_on_the_board(
     framework: Framework,
     build: Build,
-    jetson: Jetson,
+    jetson: Jetson | None,
     imported: Imported | None,
     system: System | None,
+    gpus: Gpus | None,
     matrix: Matrix,
 ) -> Verdict:
     """A framework that is no build of NVIDIA's on a board that needs one."""
-    if not _is_board(jetson, system):
-        return NotApplicable("no Jetson")
-    board = _own_wheels(jetson, system, matrix)
+    board = _board(jetson, system, gpus, matrix)
     if board is None:
+        return NotApplicable("no Jetson")
+    if not board.own_wheels:
         return Passed("this board runs generic wheels, or its JetPack is not known")
     if _NVIDIAS.search(build.version) or build.channel in ("ngc", "source"):
         return Passed(f"{build.version} is a build for Jetson, or made here")
-    if imported and imported.devices:
+    if imported and (imported.devices or imported.available):
         return Passed(f"{name_of(framework)} lists the GPU")
-    if build.installer not in (None, "pip", "uv", "poetry", "conda") and build.accelerator == "cuda":
-        return NotJudged("who built it is not known")
-    return _found(f"{name_of(framework)} {build.version} is a generic ARM wheel, on {board}.", build, jetson)
+    return _found(f"{name_of(framework)} {build.version} is a generic ARM wheel, on {board.name}.", build, board)
 
 
 _TEXTS = (
@@ -112,38 +125,33 @@ _TEXTS = (
 
 @RULE.detector
 def a_program_says_so(
-    message: Message, jetson: Jetson, packages: Packages | None, system: System | None, matrix: Matrix
+    message: Message,
+    jetson: Jetson | None,
+    packages: Packages | None,
+    system: System | None,
+    gpus: Gpus | None,
+    matrix: Matrix,
 ) -> Verdict:
     """The wheel does not load, does not install or sees no GPU on a board that needs NVIDIA's wheels."""
-    if not _is_board(jetson, system):
+    board = _board(jetson, system, gpus, matrix)
+    if board is None:
         return NotApplicable("no Jetson")
     text = first_match(_TEXTS, message.text) or lists_no_gpu(message.text)
     if text is None:
         return None
-    board = _own_wheels(jetson, system, matrix) or ("a Jetson board" if system and _old(system) else None)
-    if board is None and jetson.l4t is None:
-        board = "a Jetson board"
-    if board is None:
+    if board.own_wheels is False:
         return Passed("this board runs generic wheels")
     version = packages.version("torch") or packages.version("tensorflow") if packages else None
     if version and _NVIDIAS.search(version):
         return Passed(f"{version} is a build for Jetson")
-    return _found(f"A generic ARM wheel does not serve the GPU of {board}.", message, jetson, text)
+    return _found(f"A generic ARM wheel does not serve the GPU of {board.name}.", message, board, text)
 
 
-def _old(system: System) -> bool:
-    """Ubuntu 18.04, 20.04 and 22.04 are those of JetPack 4, 5 and 6."""
-    return system.distribution == "ubuntu" and (system.release or "") in ("18.04", "20.04", "22.04")
-
-
-def _found(title: str, source: Fact, jetson: Jetson, text: str = "") -> Found:
+def _found(title: str, source: Fact, board: _Board, text: str = "") -> Found:
     return Found(
         title=title,
         detail=text,
-        evidence=(
-            cite("seen", text or title, source),
-            cite("board", " ".join(filter(None, (jetson.model, f"L4T {jetson.l4t}" if jetson.l4t else ""))), jetson),
-        ),
+        evidence=(cite("seen", text or title, source), board.evidence),
         remedies=(
             Run(
                 title="Install NVIDIA's build for this JetPack",

@@ -75,3 +75,13 @@ def test_a_symbol_of_another_library_is_another_matter() -> None:
     text = "ImportError: /x/libcusparse.so.12: undefined symbol: __nvJitLinkComplete_12_4, version libnvJitLink.so.12"
     assert findings(says(text, PASTE), RULE) == ()
     assert findings(GOOD, RULE) == ()
+
+
+def test_a_library_of_another_cuda_is_looked_for_by_an_extension() -> None:
+    text = "ImportError: libcudart.so.11.0: cannot open shared object file: No such file or directory"
+    twelve = with_framework(
+        "torch", change(only("torch"), pins=f.NOT_IN_PASTE), build={"version": "2.4.0+cu121", "cuda": "12.1"}
+    )
+    assert "An extension looks for libcudart.so.11.0" in found(says(text, twelve), RULE).title
+    eleven = with_framework("torch", twelve, build={"version": "2.4.0+cu118", "cuda": "11.8"})
+    assert findings(says(text, eleven), RULE) == ()

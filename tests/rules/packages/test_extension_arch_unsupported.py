@@ -46,3 +46,8 @@ def test_an_extension_that_starts_above_the_gpu_is_a_warning() -> None:
 
 def test_a_gpu_that_all_extensions_know_passes() -> None:
     assert outcome(GOOD, RULE) == "passed"
+
+
+def test_an_extensions_own_words_are_enough() -> None:
+    text = "RuntimeError: FlashAttention only supports Ampere GPUs or newer."
+    assert found(says(text, f.Facts(origin="paste")), RULE).title == "An extension has no kernels for this GPU."

@@ -50,3 +50,7 @@ def test_an_attribute_that_a_release_lacks_is_no_shadow() -> None:
     text = "AttributeError: module 'torch' has no attribute '_functionalize_are_all_mutations_under_no_grad'"
     assert findings(says(text, PASTE), RULE) == ()
     assert findings(GOOD, RULE) == ()
+
+
+def test_a_name_that_tensorflow_2_dropped_is_no_shadow() -> None:
+    assert findings(says("AttributeError: module 'tensorflow' has no attribute 'Session'", PASTE), RULE) == ()

@@ -80,3 +80,8 @@ def test_a_python_newer_than_the_matrix_is_not_judged_and_an_installed_framework
     gone = with_framework("torch", change(smokes=()), installed=False, build=f.NOT_ASKED, imported=f.NOT_ASKED)
     newer = change(gone, request={"required": ("torch",)}, interpreter={"version": "3.19.0"})
     assert findings(newer, RULE) == ()
+
+
+def test_other_releases_than_the_pinned_one_are_likely_where_the_python_is_not_known() -> None:
+    text = "Could not find a version that satisfies the requirement tensorflow==1.15 (from versions: 2.2.0rc1, 2.2.0)"
+    assert found(says(text, PASTE), RULE).confidence.value == "likely"

@@ -23,10 +23,12 @@ def test_one_folder_passes() -> None:
     assert outcome(GOOD, RULE) == "passed"
 
 
-def test_a_text_that_names_both_folders_is_likely() -> None:
-    text = (
-        "/venv/lib64/python3.11/site-packages/torch/__init__.py: libcudnn.so.9 not found, it is in "
-        "/venv/lib/python3.11/site-packages/nvidia/cudnn/lib"
-    )
-    assert found(says(text, f.Facts(origin="paste")), RULE).confidence.value == "likely"
-    assert findings(says("/venv/lib64/python3.11/site-packages/torch/__init__.py", f.Facts(origin="paste")), RULE) == ()
+def test_lines_that_show_both_folders_and_a_missing_library_are_likely() -> None:
+    paste = f.Facts(origin="paste")
+    framework = 'File "/venv/lib64/python3.11/site-packages/torch/__init__.py", line 427, in <module>'
+    missing = "ImportError: libcudnn.so.9: cannot open shared object file: No such file or directory"
+    library = "/venv/lib/python3.11/site-packages/nvidia/cudnn/lib/libcudnn.so.9"
+    facts = says(library, says(missing, says(framework, paste)))
+    assert verdict(facts)[1] == RULE
+    assert found(facts, "nvidia-wheels-mismatch").because_of == RULE
+    assert findings(says(missing, says(framework, paste)), RULE) == ()

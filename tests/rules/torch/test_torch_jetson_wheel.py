@@ -38,3 +38,9 @@ def test_the_c_library_that_is_too_old_is_its_consequence_on_a_board() -> None:
 
 def test_an_ordinary_machine_is_no_board() -> None:
     assert findings(says("Torch not compiled with CUDA enabled", GOOD), RULE) == ()
+
+
+def test_the_name_of_the_gpu_shows_a_board_whose_files_are_not_known() -> None:
+    gpu = f.Gpu(source="line 1", index=0, name="Jetson Orin Nano")
+    unknown = change(BOARD, jetson=f.NOT_IN_PASTE, gpus=f.Gpus(source="line 1", gpus=(gpu,)))
+    assert verdict(unknown)[1] == RULE
