@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gpudoctor.facts import CudaDriver, Nvml
 from gpudoctor.findings import Evidence
-from gpudoctor.rules._texts import search
+from gpudoctor.rules._texts import lists_no_gpu, search
 from gpudoctor.views import Printed
 
 SILENT = "nothing that was printed says so"
@@ -53,3 +53,16 @@ def works(cuda: CudaDriver | None) -> bool:
 def nvml_fails(nvml: Nvml | None) -> bool:
     """Whether NVML is known not to work. Pasted text often shows a driver's version and not how NVML ended."""
     return nvml is not None and nvml.result not in ("NVML_SUCCESS", "not-shown")
+
+
+def gpu_is_missed(printed: Printed) -> bool:
+    """Whether somebody expected a GPU: TensorFlow's start-up lines about a missing driver come on every machine."""
+    return any(lists_no_gpu(line.text) for line in printed.lines) or heard(printed, *_MISSED) is not None
+
+
+_MISSED = (
+    r"is_available\(\)[^\n]{0,20}False",
+    r"Successfully opened dynamic library libcuda",
+    r"CUDA_ERROR_NO_DEVICE|no CUDA-capable device is detected|No CUDA GPUs are available",
+    r"(?:RuntimeError|AssertionError|ImportError|OSError): ",
+)

@@ -40,7 +40,7 @@ from gpudoctor.facts import (
 )
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Verdict
 from gpudoctor.remedies import GiveContainerGpu
-from gpudoctor.rules._printed import SILENT, heard, works
+from gpudoctor.rules._printed import SILENT, gpu_is_missed, heard, works
 from gpudoctor.views import Presence, Printed
 
 RULE = Rule(
@@ -76,6 +76,8 @@ def neither_nodes_nor_libraries(
     if nvml.result == "NVML_SUCCESS" or nodes.nodes or (wsl and wsl.dxg):
         return None
     host_has_driver = bool(module and module.version)
+    if module is not None and not host_has_driver:
+        return NotApplicable("the host itself has no NVIDIA module loaded")
     if not host_has_driver and not (presence and presence.present):
         return NotApplicable("nothing here shows a GPU on the host")
     asked = environment.variables.get("NVIDIA_VISIBLE_DEVICES") if environment else None
@@ -123,14 +125,19 @@ def the_engine_says_so(printed: Printed, presence: Presence | None, cuda: CudaDr
     )
 
 
+_HOST_HAS_NONE = (r"load library failed: libnvidia-ml\.so\.1", r"nvml error: driver not loaded")
+_IN_PASSING = (
+    r"Found no NVIDIA driver on your system",
+    r"libcuda\.so(?:\.1)?['\"]?; dlerror: libcuda\.so(?:\.1)?: cannot open shared object file",
+    r"/proc/driver/nvidia/version does not exist",
+)
 _NOTHING_INSIDE = (
     r"The NVIDIA Driver was not detected",
     r"to start this container with GPU support",
-    r"libcuda\.so(?:\.1)?['\"]?: cannot open shared object file",
-    r"Found no NVIDIA driver on your system",
+    r"(?<!dlerror: )libcuda\.so(?:\.1)?['\"]?: cannot open shared object file",
+    r"(?<!CUDA initialization: )Found no NVIDIA driver on your system",
     r"nvidia-smi['\"]?\W{1,4}(?:command )?not found",
     r"executable file not found in \$PATH[^\n]{0,20}nvidia-smi|nvidia-smi[^\n]{0,20}executable file not found",
-    r"/proc/driver/nvidia/version does not exist",
     r"\bCUDA\b[^\n]{0,20}\bnot detected\b",
 )
 _PLAIN_RUNTIME = r"\bruntime\W{1,4}runc\b"
@@ -147,7 +154,11 @@ def nothing_of_the_driver_inside(
     """A program inside finds no driver; the command that started the container says whether GPUs were asked for."""
     if works(cuda) or (presence and not presence.present):
         return NotApplicable("CUDA works, or there is no NVIDIA GPU")
+    if heard(printed, *_HOST_HAS_NONE):
+        return NotApplicable("the host itself has no working driver")
     hit = heard(printed, *_NOTHING_INSIDE)
+    if hit is None and ((presence and presence.present) or gpu_is_missed(printed)):
+        hit = heard(printed, *_IN_PASSING)
     banner = heard(printed, *_NOTHING_INSIDE[:2])
     inside = (container is not None and container.engine is not None) or banner is not None
     if hit is None or not inside:

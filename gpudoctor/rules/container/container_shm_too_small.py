@@ -29,7 +29,7 @@ from gpudoctor.remedies import Run
 from gpudoctor.rules._printed import SILENT, Heard, heard
 from gpudoctor.views import Printed
 
-RULE = Rule(without_gpu="none", masks=("smoke-hang",))
+RULE = Rule(without_gpu="none", masks=("nccl-failure", "smoke-hang"))
 
 _DEFAULT = 64 << 20
 

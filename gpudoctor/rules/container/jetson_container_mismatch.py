@@ -30,7 +30,15 @@ from gpudoctor.remedies import Run
 from gpudoctor.rules._printed import SILENT, heard, works
 from gpudoctor.views import Printed
 
-RULE = Rule(masks=("tf-cuda-libs-missing", "nvidia-wheels-mismatch", "container-no-gpu-access", "smoke-ran-on-cpu"))
+RULE = Rule(
+    masks=(
+        "torch-jetson-wheel",
+        "tf-cuda-libs-missing",
+        "nvidia-wheels-mismatch",
+        "container-no-gpu-access",
+        "smoke-ran-on-cpu",
+    )
+)
 
 _TAG = re.compile(r"(?:l4t[\w.-]{0,40}[:-]|[:-])r(\d{2})\.(\d{1,2})(?:\.\d{1,2})?|^(\d{2})\.(\d{1,2})(?:\.\d{1,2})?$")
 _GENERATIONS = {32: 4, 34: 5, 35: 5, 36: 6, 38: 7, 39: 7}

@@ -50,7 +50,7 @@ _CURE = Run(
     "org.freedesktop.Platform.GL.nvidia has the host's driver version, and --device=all; with Snap: a classic snap.",
 )
 _PATHS = {
-    "Snap": r"^/(?:var/lib/snapd/)?snap/(?!bin/)[\w.-]+/",
+    "Snap": r"^/(?:var/lib/snapd/)?snap/(?!bin/|code|pycharm|intellij|clion|dataspell)[\w.-]{1,60}/",
     "Flatpak": r"^/app/(?:bin|lib)|/\.?var/lib/flatpak/|/\.var/app/",
 }
 
@@ -88,7 +88,7 @@ def interpreter_in_a_sandbox(
 
 
 _INSIDE = (
-    r"(?<![\w/])/snap/(?!bin/|docker/|microk8s/|core\d\d/)[\w-]{2,40}/(?:\d{1,6}|x\d{1,3}|current)/",
+    r"(?<![\w/])/snap/(?!bin/|docker/|microk8s/|core\d\d/|code|pycharm|intellij|clion|dataspell|sublime|node/|go/)[\w-]{2,40}/(?:\d{1,6}|x\d{1,3}|current)/",
     r"(?<![\w/])/app/lib(?:64)?/[\w./-]{0,80}(?:python|\.so)",
     r"\bflatpak run\b|\bFLATPAK_ID\b|\.var/app/[\w.]{4,60}|org\.freedesktop\.Platform\.GL",
     r"\b(?:flatpak|snap) (?:version|package|sandbox|build|app)\b|\(flatpak\)",

@@ -44,7 +44,7 @@ RULE = Rule(
 
 _FIRST_DRIVER = "470.14"
 _FIRST_BUILD = 19044  # Windows 10 21H2; https://learn.microsoft.com/en-us/windows/wsl/tutorials/gpu-compute
-_INSIDER_BUILDS = range(20145, 22000)  # the previews in which it was developed
+_INSIDER_BUILDS = frozenset(range(20145, 22000)) - {20348}  # previews; 20348 is Windows Server 2022
 _FIRST_KERNEL = (5, 10)
 
 _UPDATE = Run(
@@ -102,7 +102,8 @@ def build_of_windows(wsl: Wsl, system: System | None, printed: Printed, cuda: Cu
         + ("do not work reliably." if preview else f"need {_FIRST_BUILD} or newer."),
         evidence=(cite("Windows build", build, wsl),),
         remedies=(_UPDATE,),
-        confidence=Confidence.LIKELY,
+        confidence=Confidence.POSSIBLE if preview else Confidence.LIKELY,
+        settled_by=("winver",) if preview else (),
     )
 
 

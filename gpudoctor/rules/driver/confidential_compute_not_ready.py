@@ -31,6 +31,7 @@ from gpudoctor.views import Printed
 
 RULE = Rule(
     masks=(
+        "nccl-failure",
         "fabric-manager-not-running",
         "driver-broken-state",
         "driver-not-loaded",

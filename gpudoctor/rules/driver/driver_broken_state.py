@@ -30,7 +30,12 @@ from gpudoctor.remedies import ReloadDriver, Run
 from gpudoctor.rules._printed import SILENT, heard, nvml_fails, works
 from gpudoctor.views import Printed
 
-RULE = Rule(masks=("smoke-ran-on-cpu",))
+RULE = Rule(
+    masks=(
+        "nccl-failure",
+        "smoke-ran-on-cpu",
+    )
+)
 
 _RELOAD = Run(
     title="Reload nvidia-uvm",

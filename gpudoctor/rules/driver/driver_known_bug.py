@@ -42,7 +42,7 @@ from gpudoctor.remedies import InstallDriver, Run
 from gpudoctor.rules._printed import SILENT, heard, nvml_fails, works
 from gpudoctor.views import Printed, UserDriver
 
-RULE = Rule(masks=("driver-broken-state", "gpu-hardware-fault", "smoke-hang", "smoke-ran-on-cpu"))
+RULE = Rule(masks=("nccl-failure", "driver-broken-state", "gpu-hardware-fault", "smoke-hang", "smoke-ran-on-cpu"))
 
 _FIRST_WITH_HMM = "535.43.02"
 _NO_HMM = Run(

@@ -32,7 +32,9 @@ from gpudoctor.remedies import ReloadDriver, Run
 from gpudoctor.rules._printed import SILENT, heard, works
 from gpudoctor.views import Printed
 
-RULE = Rule(masks=("driver-not-loaded", "device-nodes-missing", "driver-too-old-for-cuda", "smoke-ran-on-cpu"))
+RULE = Rule(
+    masks=("nccl-failure", "driver-not-loaded", "device-nodes-missing", "driver-too-old-for-cuda", "smoke-ran-on-cpu")
+)
 
 
 @RULE.detector

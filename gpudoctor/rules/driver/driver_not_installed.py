@@ -39,13 +39,12 @@ from gpudoctor.facts import (
 from gpudoctor.findings import Confidence, Found, NotApplicable, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import InstallDriver
-from gpudoctor.rules._printed import SILENT, heard, nvml_fails, works
+from gpudoctor.rules._printed import SILENT, gpu_is_missed, heard, nvml_fails, works
 from gpudoctor.views import NVIDIA_VENDOR, Presence, Printed
 
 RULE = Rule(
     masks=(
         "device-nodes-missing",
-        "container-no-gpu-access",
         "smoke-ran-on-cpu",
     )
 )
@@ -116,12 +115,18 @@ _HOST = (
     r"load library failed: libnvidia-ml\.so\.1: cannot open shared object file",
     r"libcuda\.so\.1 not found on the host",
 )
-_HERE = (
+_IN_PASSING = (
     r"Found no NVIDIA driver on your system",
+    r"libcuda\.so(?:\.1)?['\"]?; dlerror: libcuda\.so(?:\.1)?: cannot open shared object file",
+    r"/proc/driver/nvidia/version does not exist",
+)
+_HERE = (
+    # As a warning it comes wherever a CUDA build looks for a GPU.
+    r"(?<!CUDA initialization: )Found no NVIDIA driver on your system",
     r"nvidia-smi['\"]?\W{1,4}(?:command not found|No such file or directory|not found)",
     r"(?:Command|command|program) ['\"`]?nvidia-smi['\"`]? (?:was )?not found",
     r"'nvidia-smi' is not recognized as an internal or external command",
-    r"libcuda\.so(?:\.1)?: cannot open shared object file",
+    r"(?<!dlerror: )libcuda\.so(?:\.1)?: cannot open shared object file",
     r"couldn't find libnvidia-ml\.so library in your system",
     r"couldn't find nvml\.dll library in your system",
 )
@@ -142,6 +147,8 @@ def a_program_says_so(
     host = heard(printed, *_HOST)
     inside = container is not None and container.engine is not None
     hit = host or (None if inside else heard(printed, *_HERE))
+    if hit is None and not inside and ((presence and presence.present) or gpu_is_missed(printed)):
+        hit = heard(printed, *_IN_PASSING)
     if hit is None or works(cuda) or (module and module.version) or (system and system.os == "macos"):
         return NotApplicable(SILENT)
     answers = nvml is not None and not nvml_fails(nvml) and (nvml.result == "NVML_SUCCESS" or nvml.driver)

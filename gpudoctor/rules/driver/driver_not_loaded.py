@@ -43,7 +43,7 @@ from gpudoctor.remedies import LoadModule, Run
 from gpudoctor.rules._printed import SILENT, heard, works
 from gpudoctor.views import NVIDIA_VENDOR, Presence, Printed
 
-RULE = Rule(masks=("device-nodes-missing", "driver-library-mismatch", "container-no-gpu-access", "smoke-ran-on-cpu"))
+RULE = Rule(masks=("device-nodes-missing", "smoke-ran-on-cpu"))
 
 
 @RULE.detector
@@ -133,6 +133,10 @@ _NOT_THERE = (
 )
 
 
+# TensorFlow logs the former line on every machine without a driver.
+_LIBRARY_THERE = r"Successfully opened dynamic library libcuda"
+
+
 @RULE.detector
 def the_loader_says_so(
     printed: Printed,
@@ -149,8 +153,12 @@ def the_loader_says_so(
     hit = unsigned or built or heard(printed, *_NOT_THERE)
     if hit is None:
         return NotApplicable(SILENT)
-    if "does not appear to be running" in hit.text and container and container.engine:
-        return NotApplicable("inside a container this says that no GPU was given to it")
+    if "does not appear to be running" in hit.text and (
+        (container and container.engine) or heard(printed, _LIBRARY_THERE) is None
+    ):
+        return NotApplicable(
+            "without a driver library this says nothing of the module; in a container, of the container"
+        )
     refused = bool(unsigned) or bool(secure and secure.enabled)
     return Found(
         title="The NVIDIA driver is installed, but its kernel module is not loaded.",

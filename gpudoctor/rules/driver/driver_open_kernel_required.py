@@ -22,7 +22,7 @@ that the GPU "requires use of the NVIDIA open kernel modules".
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import CudaDriver, Gpus, KernelDriver, Nvml, PciDevices, System, Wsl
+from gpudoctor.facts import CudaDriver, DriverFiles, Gpus, KernelDriver, Nvml, PciDevices, System, Wsl
 from gpudoctor.findings import Found, NotApplicable, Verdict
 from gpudoctor.matrix import Matrix
 from gpudoctor.remedies import InstallDriver
@@ -47,7 +47,8 @@ RULE = Rule(
 
 @RULE.detector
 def proprietary_on_a_gpu_that_needs_open(
-    module: KernelDriver,
+    module: KernelDriver | None,
+    files: DriverFiles | None,
     pci: PciDevices | None,
     gpus: Gpus | None,
     nvml: Nvml | None,
@@ -58,17 +59,18 @@ def proprietary_on_a_gpu_that_needs_open(
     """The flavour of the loaded module against what the GPU's architecture needs."""
     if (system and system.os != "linux") or (wsl and wsl.version):
         return NotApplicable("only Linux has two flavours of the kernel module")
-    if module.flavour is None:
+    fact = module if module and module.flavour else files
+    if fact is None or fact.flavour is None:
         return NotApplicable("the flavour of the kernel module is not known")
-    if module.flavour == "open":
+    if fact.flavour == "open":
         return None
     for gpu in silicon(pci, gpus, nvml, matrix):
         if gpu.architecture.open_kernel == "required" and gpu.driven is not True:
-            version = f" {module.version}" if module.version else ""
+            version = f" {module.version}" if module and module.version else ""
             return Found(
                 title=f"{gpu.name} needs the open kernel modules; the proprietary module{version} is installed.",
                 detail=f"The {gpu.architecture.name} architecture is driven by the open modules only.",
-                evidence=(gpu.evidence, cite("kernel module", f"proprietary{version}", module)),
+                evidence=(gpu.evidence, cite("kernel module", f"proprietary{version}", fact)),
                 remedies=(InstallDriver(capability=gpu.architecture.capability, open_kernel=True),),
             )
     return None

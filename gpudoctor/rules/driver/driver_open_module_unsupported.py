@@ -23,7 +23,7 @@ not supported by open nvidia.ko".
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import CudaDriver, Gpus, KernelDriver, Nvml, PciDevices, System, Wsl
+from gpudoctor.facts import CudaDriver, DriverFiles, Gpus, KernelDriver, Nvml, PciDevices, System, Wsl
 from gpudoctor.findings import Found, NotApplicable, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import InstallDriver
@@ -45,7 +45,8 @@ RULE = Rule(
 
 @RULE.detector
 def open_on_a_gpu_without_gsp(
-    module: KernelDriver,
+    module: KernelDriver | None,
+    files: DriverFiles | None,
     pci: PciDevices | None,
     gpus: Gpus | None,
     nvml: Nvml | None,
@@ -56,18 +57,19 @@ def open_on_a_gpu_without_gsp(
     """The flavour of the loaded module against what the GPU's architecture allows."""
     if (system and system.os != "linux") or (wsl and wsl.version):
         return NotApplicable("only Linux has two flavours of the kernel module")
-    if module.flavour is None:
+    fact = module if module and module.flavour else files
+    if fact is None or fact.flavour is None:
         return NotApplicable("the flavour of the kernel module is not known")
-    if module.flavour == "proprietary":
+    if fact.flavour == "proprietary":
         return None
     for gpu in silicon(pci, gpus, nvml, matrix):
         tegra_or_new = gpu.architecture.tegra or gpu.architecture.open_kernel != "unsupported"
         if not tegra_or_new and gpu.driven is not True:
-            version = f" {module.version}" if module.version else ""
+            version = f" {module.version}" if module and module.version else ""
             return Found(
                 title=f"The open kernel module{version} cannot drive {gpu.name}: it needs the proprietary one.",
                 detail=f"The {gpu.architecture.name} architecture has no GPU System Processor (GSP).",
-                evidence=(gpu.evidence, cite("kernel module", f"open{version}", module)),
+                evidence=(gpu.evidence, cite("kernel module", f"open{version}", fact)),
                 remedies=(InstallDriver(capability=gpu.architecture.capability, open_kernel=False),),
             )
     return None

@@ -31,7 +31,16 @@ from gpudoctor.remedies import Run
 from gpudoctor.rules._printed import SILENT, heard, works
 from gpudoctor.views import Printed, UserDriver
 
-RULE = Rule(masks=("driver-broken-state", "driver-known-bug", "device-nodes-missing", "smoke-ran-on-cpu", "smoke-hang"))
+RULE = Rule(
+    masks=(
+        "nccl-failure",
+        "driver-broken-state",
+        "driver-known-bug",
+        "device-nodes-missing",
+        "smoke-ran-on-cpu",
+        "smoke-hang",
+    )
+)
 
 _NAME = "nvidia-fabricmanager"
 # Product names of GPUs that are built into machines with NVSwitch. PCIe and NVL cards of the same chips are not.

@@ -31,7 +31,16 @@ from gpudoctor.remedies import Run
 from gpudoctor.rules._printed import SILENT, heard
 from gpudoctor.views import Printed, Proved
 
-RULE = Rule(masks=("smoke-wrong-results", "smoke-hang", "smoke-ran-on-cpu", "driver-broken-state", "gpu-throttled"))
+RULE = Rule(
+    masks=(
+        "nccl-failure",
+        "smoke-wrong-results",
+        "smoke-hang",
+        "smoke-ran-on-cpu",
+        "driver-broken-state",
+        "gpu-throttled",
+    )
+)
 
 _RETIRED_LIMIT = 60  # pages; https://docs.nvidia.com/deploy/dynamic-page-retirement/
 

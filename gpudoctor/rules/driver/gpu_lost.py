@@ -32,6 +32,7 @@ from gpudoctor.views import NVIDIA_VENDOR, Printed
 
 RULE = Rule(
     masks=(
+        "nccl-failure",
         "gpu-hardware-fault",
         "gpu-throttled",
         "driver-known-bug",

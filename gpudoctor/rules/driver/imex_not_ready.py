@@ -31,7 +31,7 @@ from gpudoctor.remedies import Run
 from gpudoctor.rules._printed import SILENT, heard
 from gpudoctor.views import Printed
 
-RULE = Rule()
+RULE = Rule(masks=("nccl-failure",))
 
 _RACK = re.compile(r"\bGB[23]00\b|\bVR[23]00\b", re.IGNORECASE)
 _CURE = Run(

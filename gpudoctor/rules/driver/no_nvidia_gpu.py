@@ -36,7 +36,6 @@ RULE = Rule(
         "driver-not-installed",
         "driver-not-loaded",
         "device-nodes-missing",
-        "container-no-gpu-access",
         "cuda-visible-devices",
         "driver-too-old-for-cuda",
         "torch-cpu-build",

@@ -69,7 +69,6 @@ BARE = change(
         "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory",
         "RuntimeError: Found no NVIDIA driver on your system.",
         "nvidia-smi: command not found",
-        "kernel driver does not appear to be running on this host: /proc/driver/nvidia/version does not exist",
     ],
 )
 def test_a_program_inside_that_finds_no_driver(text: str) -> None:
@@ -88,3 +87,15 @@ def test_a_host_without_an_nvidia_gpu_has_none_to_give() -> None:
 def test_outside_a_container_the_same_words_mean_the_machine() -> None:
     text = "RuntimeError: Found no NVIDIA driver on your system."
     assert outcome(says(text, change(BARE, container={"engine": None})), RULE) != "found"
+
+
+def test_tensorflows_line_on_every_machine_counts_only_where_a_gpu_is_missed() -> None:
+    text = "kernel driver does not appear to be running on this host: /proc/driver/nvidia/version does not exist"
+    passing = says(text, BARE)
+    assert outcome(passing, RULE) != "found"
+    assert found(says("failed call to cuInit: CUDA_ERROR_NO_DEVICE", passing), RULE).confidence.value == "likely"
+
+
+def test_a_host_without_any_module_has_no_driver_to_give() -> None:
+    facts = change(INSIDE, kernel_driver={"version": None, "flavour": None})
+    assert verdict(facts) == ("broken", "driver-not-installed")

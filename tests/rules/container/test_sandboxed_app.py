@@ -10,7 +10,7 @@ RULE = "sandboxed-app"
 BARE = change(cuda=f.NOT_IN_PASTE, gpus=f.NOT_IN_PASTE, nvml=f.NOT_IN_PASTE, kernel_driver=f.NOT_IN_PASTE, smokes=())
 
 
-@pytest.mark.parametrize("executable", ["/snap/pycharm-community/372/bin/python", "/app/bin/python3"])
+@pytest.mark.parametrize("executable", ["/snap/jupyter/6/bin/python", "/app/bin/python3"])
 def test_an_interpreter_in_a_sandbox_without_cuda_is_the_cause(executable: str) -> None:
     facts = change(UNLOADED, interpreter={"executable": executable})
     assert verdict(facts) == ("broken", RULE)
@@ -34,3 +34,8 @@ def test_paths_of_a_sandbox_beside_a_failure() -> None:
 def test_docker_as_a_snap_is_the_containers_business() -> None:
     failed = says("Error: no CUDA-capable device is detected", BARE)
     assert outcome(says("/snap/docker/2893/bin/dockerd", failed), RULE) != "found"
+
+
+def test_classic_snaps_confine_nothing() -> None:
+    facts = change(UNLOADED, interpreter={"executable": "/snap/pycharm-community/372/bin/python"})
+    assert outcome(facts, RULE) == "not-applicable"

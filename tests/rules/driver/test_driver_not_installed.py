@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from gpudoctor import facts as f
-from tests.good import change, found, outcome, says, verdict
+from tests.good import change, findings, found, outcome, says, verdict
 from tests.rules.driver.test_nouveau_in_use import BARE, bound_to
 
 UNBOUND = bound_to(None, BARE)
@@ -85,3 +85,11 @@ def test_windows_without_a_driver_gives_wsl_no_library() -> None:
     )
     assert found(wsl, "driver-not-installed").fixes[0].where == "host"
     assert outcome(change(wsl, wsl={"libraries": ("libcuda.so.1",)}), "driver-not-installed") != "found"
+
+
+def test_what_tensorflow_and_pytorch_log_in_passing_counts_only_where_a_gpu_is_missed() -> None:
+    text = "Could not load dynamic library 'libcuda.so.1'; dlerror: libcuda.so.1: cannot open shared object file"
+    warning = "UserWarning: CUDA initialization: Found no NVIDIA driver on your system."
+    assert findings(says(text, says(warning, BARE)), "driver-not-installed") == ()
+    missed = says("torch.cuda.is_available() returns False", says(warning, BARE))
+    assert found(missed, "driver-not-installed").severity.value == "error"

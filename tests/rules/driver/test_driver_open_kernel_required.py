@@ -42,3 +42,8 @@ def test_the_kernel_says_it_itself() -> None:
 
 def test_windows_and_wsl_have_one_flavour() -> None:
     assert outcome(change(CLOSED, wsl={"version": 2}), RULE) == "not-applicable"
+
+
+def test_the_flavour_on_disk_counts_where_none_is_loaded() -> None:
+    unloaded = change(CLOSED, kernel_driver={"version": None, "flavour": None}, driver_files={"flavour": "proprietary"})
+    assert found(unloaded, RULE).severity.value == "error"
