@@ -34,6 +34,7 @@ from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import CudaVersion
 from gpudoctor.remedies import InstallBuild, Remedy, Run
 from gpudoctor.rules._complaints import shows_no_gpu
+from gpudoctor.rules._conda import conda_install
 from gpudoctor.rules._libraries import Library, SeenCuda, brings, installed_cudas, serves, toolkits_with
 from gpudoctor.rules._texts import search
 from gpudoctor.views import Printed
@@ -193,13 +194,13 @@ def remedies(build: Build | None, interpreter: Interpreter | None) -> tuple[Reme
     if build is None or build.cuda is None or _brings_its_own(build):
         return (newer,)
     words = (f"cudatoolkit={build.cuda}", *((f"cudnn={build.cudnn}",) if build.cudnn else ()))
-    conda = bool(interpreter and interpreter.environment == "conda")
+    conda = interpreter if interpreter and interpreter.environment == "conda" else None
     note = (
         "Several toolkits can stay side by side; LD_LIBRARY_PATH (PATH on Windows) chooses. No links under other names."
     )
     own = Run(
         title=f"Install CUDA {build.cuda}" + (f" and cuDNN {build.cudnn}" if build.cudnn else "") + " for it",
-        argvs=(("conda", "install", "--channel", "conda-forge", *words),) if conda else (),
+        argvs=(conda_install(conda, *words),) if conda else (),
         where="environment" if conda else "machine",
         note=note if conda else f"https://developer.nvidia.com/cuda-toolkit-archive. {note}",
     )

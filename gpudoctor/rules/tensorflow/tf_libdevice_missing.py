@@ -27,6 +27,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, Interpreter, Message, Toolkits
 from gpudoctor.findings import Confidence, Found, Severity, Verdict
 from gpudoctor.remedies import InstallPackages, Remedy, Run, SetVariable
+from gpudoctor.rules._conda import conda_install
 from gpudoctor.rules._texts import first_match
 
 RULE = Rule(frameworks=("tensorflow", "jax"), masks=("cuda-home-missing",))
@@ -75,13 +76,12 @@ def _remedies(build: Build | None, toolkits: Toolkits | None, interpreter: Inter
     if here:
         flags = (SetVariable(name="XLA_FLAGS", value=f"--xla_gpu_cuda_data_dir={here.path}"),)
     if interpreter and interpreter.environment == "conda":
-        prefix = interpreter.prefix
         return (
             Run(
                 title="Install conda's package with ptxas and libdevice",
-                argvs=(("conda", "install", "--channel", "conda-forge", "cuda-nvcc"),),
+                argvs=(conda_install(interpreter, "cuda-nvcc"),),
                 where="environment",
-                note=f"Then: export XLA_FLAGS=--xla_gpu_cuda_data_dir={prefix}",
+                note="Then: export XLA_FLAGS=--xla_gpu_cuda_data_dir=$CONDA_PREFIX",
             ),
             *flags,
         )

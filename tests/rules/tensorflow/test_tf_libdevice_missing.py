@@ -29,7 +29,9 @@ def test_a_toolkit_elsewhere_is_named_to_xla() -> None:
 def test_in_conda_the_package_with_ptxas_is_installed() -> None:
     conda = {"environment": "conda", "prefix": "/opt/conda/envs/tf"}
     facts = says("libdevice not found at ./libdevice.10.bc", change(interpreter=conda), "tensorflow")
-    assert found(facts, RULE).fixes[0].commands == ("conda install --channel conda-forge cuda-nvcc",)
+    assert found(facts, RULE).fixes[0].commands == (
+        "conda install --prefix /opt/conda/envs/tf --channel conda-forge cuda-nvcc",
+    )
 
 
 def test_a_machine_without_a_toolkit_is_healthy() -> None:
