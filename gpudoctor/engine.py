@@ -379,9 +379,7 @@ def rank(judgements: Iterable[Judgement], *, allow_cpu: bool = False) -> tuple[D
     :func:`_severity`.
     """
     judgements = tuple(judgements)
-    drafts = [
-        _draft(judgement.rule, found, about, allow_cpu) for judgement in judgements for found, about in judgement.found
-    ]
+    drafts = [draft for judgement in judgements for draft in _drafts(judgement, allow_cpu)]
     masks = _masks([judgement.rule for judgement in judgements])
     explained = [_explain(draft, drafts, masks) for draft in drafts]
     return tuple(sorted(explained, key=_order))
@@ -391,6 +389,26 @@ def _masks(rules: list[Rule]) -> dict[str, frozenset[str]]:
     """What each rule explains: what it says itself, and every last resort unless it is one."""
     resorts = frozenset(rule.name for rule in rules if rule.last_resort)
     return {rule.name: frozenset(rule.masks) | (frozenset() if rule.last_resort else resorts) for rule in rules}
+
+
+def _drafts(judgement: Judgement, allow_cpu: bool) -> list[Draft]:
+    """The findings of one rule: what several detectors say of the same thing is one finding, with all the evidence."""
+    every = [_draft(judgement.rule, found, about, allow_cpu) for found, about in judgement.found]
+    kept: list[Draft] = []
+    for draft in sorted(every, key=_order):
+        same = next((i for i, one in enumerate(kept) if one.finding.about.overlaps(draft.finding.about)), None)
+        if same is None:
+            kept.append(draft)
+        else:
+            kept[same] = _joined(kept[same], draft)
+    return kept
+
+
+def _joined(first: Draft, second: Draft) -> Draft:
+    """The surer finding, with what else the other rests on."""
+    further = tuple(evidence for evidence in second.finding.evidence if evidence not in first.finding.evidence)
+    evidence = first.finding.evidence + further
+    return Draft(msgspec.structs.replace(first.finding, evidence=evidence), first.remedies or second.remedies)
 
 
 def _draft(rule: Rule, found: Found, about: About, allow_cpu: bool) -> Draft:

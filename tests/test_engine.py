@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gpudoctor import facts as f
-from gpudoctor.engine import Rule, evaluate, plan, rank
+from gpudoctor import views
+from gpudoctor.engine import Rule, cite, evaluate, plan, rank
 from gpudoctor.findings import Confidence, Finding, Found, NotApplicable, NotJudged, Outcome, Severity, Verdict
 from gpudoctor.matrix import load
 from tests.good import GOOD, H100, change, with_framework, with_gpu
@@ -97,6 +99,27 @@ def test_a_detector_of_two_scopes_runs_for_every_pair() -> None:
         ("0 torch", 0, "torch"),
         ("0 tensorflow", 0, "tensorflow"),
     ]
+
+
+def test_what_two_detectors_say_of_one_thing_is_one_finding_with_all_the_evidence() -> None:
+    def guesses(system: f.System) -> Verdict:
+        return Found(title="likely", confidence=Confidence.LIKELY, evidence=(cite("os", system.os, system),))
+
+    def knows(nvml: f.Nvml) -> Verdict:
+        return Found(title="certain", evidence=(cite("driver", nvml.driver, nvml),))
+
+    (finding,) = ranked(rule(guesses, knows, name="r"))
+    assert finding.title == "certain"
+    assert [evidence.fact for evidence in finding.evidence] == ["driver", "os"]
+
+
+def test_findings_about_two_gpus_stay_two() -> None:
+    def each(gpu: f.Gpu) -> Verdict:
+        return Found(title=f"GPU {gpu.index}")
+
+    second = msgspec.structs.replace(H100, index=1)
+    judgements = evaluate([rule(each)], change(gpus={"gpus": (H100, second)}), MATRIX)
+    assert [draft.finding.about.gpu for draft in rank(judgements)] == [0, 1]
 
 
 def test_a_rule_for_one_framework_sees_no_other() -> None:
@@ -222,7 +245,6 @@ def test_a_framework_that_is_not_installed_makes_its_detectors_not_applicable() 
 
 
 def test_a_view_that_breaks_is_missing_for_the_rules_that_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gpudoctor import views
 
     def broken(facts: f.Facts) -> views.Presence:
         raise IndexError(facts.origin)
@@ -237,7 +259,6 @@ def test_a_view_that_breaks_is_missing_for_the_rules_that_ask_for_it(monkeypatch
 
 
 def test_what_follows_from_all_facts_is_worked_out_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gpudoctor import views
 
     asked = []
 
