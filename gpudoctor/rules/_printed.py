@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from gpudoctor.facts import CudaDriver, Nvml
+from gpudoctor.facts import CudaDriver, Nvml, Wsl
 from gpudoctor.findings import Evidence
 from gpudoctor.rules._texts import lists_no_gpu, search
 from gpudoctor.views import Printed
@@ -66,3 +66,10 @@ _MISSED = (
     r"CUDA_ERROR_NO_DEVICE|no CUDA-capable device is detected|No CUDA GPUs are available",
     r"(?:RuntimeError|AssertionError|ImportError|OSError): ",
 )
+
+
+def in_wsl(wsl: Wsl | None, printed: Printed) -> bool:
+    """Whether this is WSL, or the text speaks of it where nothing shows it."""
+    if wsl is not None:
+        return wsl.version is not None
+    return heard(printed, r"\bWSL ?[12]?\b") is not None

@@ -109,16 +109,22 @@ _ASKED = r"--gres[= ]\S{0,10}gpu|--gpus(?:-per-\w{4,6})?[= ]|SLURM_(?:JOB|STEP)_
 
 
 @RULE.detector
-def a_job_that_asks_for_none(printed: Printed, scheduler: Scheduler | None, cuda: CudaDriver | None) -> Verdict:
-    """A Slurm command without any request for GPUs, and no device."""
-    slurm = heard(printed, _SLURM)
-    hit = heard(printed, *_NO_GPU)
-    if slurm is None or hit is None or works(cuda) or heard(printed, _ASKED) or (scheduler and scheduler.gpus):
+def a_job_that_asks_for_none(
+    printed: Printed, scheduler: Scheduler | None, cuda: CudaDriver | None, environment: Environment | None
+) -> Verdict:
+    """A Slurm command, or Slurm's variables, without any request for GPUs, and no device."""
+    variables = environment.variables if environment else {}
+    job = next((name for name in variables if name.startswith("SLURM_JOB")), None)
+    slurm, hit = heard(printed, _SLURM), heard(printed, *_NO_GPU)
+    if (slurm is None and job is None) or hit is None or works(cuda):
         return NotApplicable(SILENT)
+    if heard(printed, _ASKED) or (scheduler and scheduler.gpus) or any("GPU" in name for name in variables):
+        return NotApplicable("the job asked for GPUs, or its variables name some")
+    told = slurm.evidence if slurm else cite(job or "", variables.get(job or "", ""), environment or printed)
     return Found(
         title="The Slurm job asks for no GPU, and finds none.",
         detail=hit.text,
-        evidence=(slurm.evidence, hit.evidence),
+        evidence=(told, hit.evidence),
         remedies=(_ask("slurm"),),
         confidence=Confidence.LIKELY,
     )

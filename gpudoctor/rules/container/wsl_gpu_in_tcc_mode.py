@@ -26,7 +26,7 @@ from gpudoctor.facts import CudaDriver, GpuModes, Gpus, Nvml, Wsl
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import Run
-from gpudoctor.rules._printed import SILENT, heard, works
+from gpudoctor.rules._printed import SILENT, heard, in_wsl, works
 from gpudoctor.views import Printed
 
 RULE = Rule(masks=("no-nvidia-gpu", "driver-not-loaded", "driver-not-installed", "smoke-ran-on-cpu"))
@@ -58,12 +58,12 @@ def model_that_windows_shows(wsl: Wsl, gpus: Gpus, cuda: CudaDriver | None) -> V
 
 @RULE.detector
 def access_is_blocked(
-    wsl: Wsl, printed: Printed, nvml: Nvml | None, gpus: Gpus | None, cuda: CudaDriver | None, matrix: Matrix
+    printed: Printed, wsl: Wsl | None, nvml: Nvml | None, gpus: Gpus | None, cuda: CudaDriver | None, matrix: Matrix
 ) -> Verdict:
     """NVML is blocked in WSL: likely TCC for a data-centre GPU, one of several reasons for others."""
     hit = heard(printed, _BLOCKED, r"\bTCC\b[^\n]{0,30}\bmode\b")
     blocked = nvml is not None and nvml.result == "NVML_ERROR_OPERATING_SYSTEM"
-    if wsl.version is None or works(cuda) or not (hit or blocked):
+    if not in_wsl(wsl, printed) or works(cuda) or not (hit or blocked):
         return NotApplicable(SILENT)
     models = [matrix.gpu(gpu.name) for gpu in (gpus.gpus if gpus else ()) if gpu.name]
     kinds = {model.kind for model in models if not isinstance(model, Unlisted)}
@@ -73,7 +73,7 @@ def access_is_blocked(
     return Found(
         title="The GPU may be in TCC mode, in which WSL cannot see it.",
         detail=hit.text if hit else "",
-        evidence=(hit.evidence,) if hit else (cite("NVML", nvml.result if nvml else "", nvml or wsl),),
+        evidence=(hit.evidence,) if hit else (cite("NVML", nvml.result, nvml),) if nvml else (),
         remedies=(_WDDM,),
         confidence=Confidence.LIKELY if "datacenter" in kinds or named else Confidence.POSSIBLE,
         settled_by=("nvidia-smi.exe -q -d COMPUTE", "nvidia-smi.exe --query-gpu=driver_model.current --format=csv"),

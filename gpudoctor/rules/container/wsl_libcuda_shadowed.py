@@ -26,7 +26,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Container, CudaDriver, DriverFiles, LibcudaFiles, Nvml, Wsl
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import Run, SetVariable
-from gpudoctor.rules._printed import SILENT, heard, nvml_fails, works
+from gpudoctor.rules._printed import SILENT, heard, in_wsl, nvml_fails, works
 from gpudoctor.views import Printed
 
 RULE = Rule(
@@ -73,15 +73,15 @@ _PACKAGES = (
 
 @RULE.detector
 def linux_driver_inside(
-    wsl: Wsl,
     printed: Printed,
+    wsl: Wsl | None,
     nvml: Nvml | None,
     files: DriverFiles | None,
     cuda: CudaDriver | None,
     container: Container | None,
 ) -> Verdict:
     """Linux driver packages inside WSL, and a driver that does not answer."""
-    if wsl.version is None or works(cuda):
+    if not in_wsl(wsl, printed) or works(cuda):
         return NotApplicable("not in WSL, or CUDA works")
     if container and container.engine:
         return NotApplicable("in a container on WSL the packages may be the image's")
@@ -90,7 +90,7 @@ def linux_driver_inside(
     trouble = nvml_fails(nvml) or heard(printed, r"GPU access blocked|couldn't communicate|Segmentation fault|cuInit")
     if not trouble or not (hit or packages):
         return NotApplicable(SILENT)
-    evidence = (hit.evidence,) if hit else (cite("driver packages", ", ".join(packages), files or wsl),)
+    evidence = (hit.evidence,) if hit else (cite("driver packages", ", ".join(packages), files),) if files else ()
     return Found(
         title=f"A Linux driver is installed inside WSL ({hit.text if hit else packages[0]}); it hides Windows'.",
         evidence=evidence,

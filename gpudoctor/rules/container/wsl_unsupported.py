@@ -28,7 +28,7 @@ from gpudoctor.facts import CudaDriver, Nvml, System, Wsl
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.relations import driver_version
 from gpudoctor.remedies import InstallDriver, Run
-from gpudoctor.rules._printed import SILENT, heard, works
+from gpudoctor.rules._printed import SILENT, heard, in_wsl, works
 from gpudoctor.views import Printed, UserDriver
 
 RULE = Rule(
@@ -84,12 +84,14 @@ def _build(text: str | None) -> int | None:
 
 
 @RULE.detector
-def build_of_windows(wsl: Wsl, system: System | None, printed: Printed, cuda: CudaDriver | None) -> Verdict:
+def build_of_windows(printed: Printed, wsl: Wsl | None, system: System | None, cuda: CudaDriver | None) -> Verdict:
     """The build of Windows against the first one that offers GPUs to WSL."""
-    if wsl.version is None or works(cuda):
+    if not in_wsl(wsl, printed) or works(cuda):
         return NotApplicable("not in WSL, or CUDA works")
-    said = heard(printed, r"\bWindows\b[^\n]{0,40}10\.0\.\d{5}")
-    build = _build(wsl.windows) or _build(system.name if system else None) or _build(said.text if said else None)
+    said = heard(printed, r"\bWindows\b[^\n]{0,40}?\b(?:10\.0\.)?(1[789]\d{3}|2\d{4})\.\d")
+    build = _build(wsl.windows if wsl else None) or _build(system.name if system else None)
+    build = build or (int(said.match[1]) if said else None)
+    fact = wsl or system or printed
     if build is None:
         return NotApplicable("the build of Windows is not known")
     if build >= _FIRST_BUILD and build not in _INSIDER_BUILDS:
@@ -100,7 +102,7 @@ def build_of_windows(wsl: Wsl, system: System | None, printed: Printed, cuda: Cu
         + ("is a preview in which" if preview else "is too old:")
         + " GPUs in WSL "
         + ("do not work reliably." if preview else f"need {_FIRST_BUILD} or newer."),
-        evidence=(cite("Windows build", build, wsl),),
+        evidence=(said.evidence if said else cite("Windows build", build, fact),),
         remedies=(_UPDATE,),
         confidence=Confidence.POSSIBLE if preview else Confidence.LIKELY,
         settled_by=("winver",) if preview else (),
@@ -163,16 +165,16 @@ _BLOCKED = r"GPU access blocked by the operating system"
 
 
 @RULE.detector
-def access_is_blocked(wsl: Wsl, printed: Printed, nvml: Nvml | None, cuda: CudaDriver | None) -> Verdict:
+def access_is_blocked(printed: Printed, wsl: Wsl | None, nvml: Nvml | None, cuda: CudaDriver | None) -> Verdict:
     """NVML says that Windows blocks the GPU; an old Windows is one of the reasons."""
     hit = heard(printed, _BLOCKED)
     blocked = nvml is not None and nvml.result == "NVML_ERROR_OPERATING_SYSTEM"
-    if wsl.version is None or works(cuda) or not (hit or blocked):
+    if not in_wsl(wsl, printed) or works(cuda) or not (hit or blocked):
         return NotApplicable(SILENT)
     return Found(
         title="Windows blocks the access to its GPU from WSL.",
         detail=hit.text if hit else "",
-        evidence=(hit.evidence,) if hit else (cite("NVML", nvml.result if nvml else "", nvml or wsl),),
+        evidence=(hit.evidence,) if hit else (cite("NVML", nvml.result, nvml),) if nvml else (),
         remedies=(_UPDATE,),
         confidence=Confidence.POSSIBLE,
         settled_by=("nvidia-smi.exe", "dpkg -l | grep -E 'nvidia-(utils|driver)|libnvidia-compute'"),

@@ -39,3 +39,12 @@ def test_a_command_that_asks_for_none() -> None:
     text = says("RuntimeError: No CUDA GPUs are available", bare)
     assert found(says("srun --pty python train.py", text), RULE).confidence.value == "likely"
     assert outcome(says("srun --gres=gpu:1 --pty python train.py", text), RULE) != "found"
+
+
+def test_slurms_variables_without_a_gpu_among_them() -> None:
+    bare = change(cuda=f.NOT_IN_PASTE, gpus=f.NOT_IN_PASTE, scheduler=f.NOT_IN_PASTE, smokes=())
+    text = says("No devices were found", bare)
+    job = change(text, environment={"variables": {"SLURM_JOB_ID": "4711"}})
+    assert found(job, RULE).confidence.value == "likely"
+    given = change(text, environment={"variables": {"SLURM_JOB_ID": "4711", "SLURM_JOB_GPUS": "0"}})
+    assert outcome(given, RULE) != "found"

@@ -61,3 +61,10 @@ def test_blocked_access_alone_is_only_possible() -> None:
 
 def test_outside_wsl_it_does_not_apply() -> None:
     assert outcome(change(), RULE) == "not-applicable"
+
+
+def test_a_text_that_speaks_of_wsl_and_of_windows_build_is_enough() -> None:
+    bare = change(WSL, wsl=f.NOT_IN_PASTE, system=f.NOT_IN_PASTE, cuda=f.NOT_IN_PASTE, nvml=f.NOT_IN_PASTE)
+    text = says("Windows 10 Pro, 20H2, 19042.928", bare)
+    assert "19042" in found(says("I am on WSL2", text), RULE).title
+    assert outcome(text, RULE) != "found"
