@@ -503,9 +503,12 @@ def _use_wsl(remedy: r.UseWsl, place: Place) -> Fix:
 @_prescribe.register
 def _run(remedy: r.Run, place: Place) -> Fix:
     where: Where = _machine_wide(place) if remedy.where == "machine" else remedy.where
+    # What an administrator of Linux types is none of Windows', nor of a hosted notebook's user.
+    foreign = remedy.where == "machine" and place.side in ("wsl", "windows", "hosted")
+    lines = () if foreign and any(argv[:1] == ("sudo",) for argv in remedy.argvs) else remedy.argvs
     return Fix(
         title=remedy.title,
-        commands=_printable(list(remedy.argvs), place),
+        commands=_printable(list(lines), place),
         where=where,
         risk=remedy.risk,
         verify=next(iter(_printable([remedy.verify], place)), "") if remedy.verify else "",

@@ -190,6 +190,12 @@ def test_what_does_not_parse_as_a_requirement_is_not_printed() -> None:
     assert fix("ubuntu", r.InstallPackages(requirements=("evil @ https://example.org/x.whl",))).commands == ()
 
 
+@pytest.mark.parametrize(("place", "printed"), [("ubuntu", True), ("docker", True), ("wsl", False), ("windows", False)])
+def test_what_needs_an_administrator_of_linux_is_not_printed_for_windows(place: str, printed: bool) -> None:
+    assert bool(fix(place, r.Run(title="Look", argvs=(("sudo", "dmesg"),))).commands) is printed
+    assert fix(place, r.Run(title="Look", argvs=(("sudo", "dmesg"),), where="environment")).commands
+
+
 def test_a_path_with_spaces_is_quoted_for_its_shell() -> None:
     remedy = r.InstallPackages(requirements=("numpy<2",))
     assert fix("spaces", remedy).commands == ("'/home/ann/my env/bin/python' -m pip install 'numpy<2'",)

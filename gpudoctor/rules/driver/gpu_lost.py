@@ -26,7 +26,7 @@ from __future__ import annotations
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import CudaDriver, Gpu, Gpus, KernelLog, PciDevices, VirtualMachine
 from gpudoctor.findings import About, Confidence, Found, NotApplicable, Passed, Severity, Verdict
-from gpudoctor.remedies import Run
+from gpudoctor.remedies import ReloadDriver, Run
 from gpudoctor.rules._printed import SILENT, heard, works
 from gpudoctor.views import NVIDIA_VENDOR, Printed
 
@@ -51,15 +51,14 @@ _LOST = {
 }
 
 
-def _cure() -> Run:
-    return Run(
-        title="Reboot, or switch the machine off and on",
-        argvs=(("sudo", "reboot"),),
-        risk="The machine reboots.",
-        verify=("gpudoctor", "diagnose"),
-        note="If it happens again: check seat, power cables and temperature of the card, and try a lower power limit "
-        "(nvidia-smi -pl) or a lower PCIe generation in the firmware.",
-    )
+_CURE = (
+    ReloadDriver(),
+    Run(
+        title="If it happens again, look for the reason in the hardware",
+        note="Switch the machine off and on. Check seat, power cables and temperature of the card, and try a lower "
+        "power limit (nvidia-smi -pl) or a lower PCIe generation in the firmware.",
+    ),
+)
 
 
 @RULE.detector
@@ -72,7 +71,7 @@ def nvml_lost_it(gpu: Gpu) -> Verdict:
         title=f"{name} {_LOST[gpu.error]}.",
         detail=f"NVML: {gpu.error}.",
         evidence=(cite("NVML", gpu.error, gpu),),
-        remedies=(_cure(),),
+        remedies=_CURE,
     )
 
 
@@ -86,7 +85,7 @@ def the_bus_reads_all_ones(pci: PciDevices) -> Verdict:
         title=f"{gone.name or 'The NVIDIA GPU'} at {gone.address} no longer answers on the PCI bus.",
         detail="Its revision reads as ff: it is switched off or has fallen off the bus.",
         evidence=(cite(f"revision of {gone.address}", "ff", pci),),
-        remedies=(_cure(),),
+        remedies=_CURE,
     )
 
 
@@ -104,7 +103,7 @@ def the_kernel_logged_it(log: KernelLog, gpus: Gpus | None, cuda: CudaDriver | N
         title=f"{where} fell off the bus since the last start." if back else f"{where} fell off the bus.",
         detail=event.text,
         evidence=(cite("Xid", event.xid, log),),
-        remedies=(_cure(),),
+        remedies=_CURE,
         severity=Severity.WARNING if back else None,
         about=About(gpu=index),
     )
@@ -140,6 +139,6 @@ def a_program_says_so(
         title="A GPU is lost: it fell off the bus.",
         detail=found.text,
         evidence=(found.evidence,),
-        remedies=(_cure(),),
+        remedies=_CURE,
         confidence=Confidence.CERTAIN if hit else Confidence.LIKELY,
     )
