@@ -65,9 +65,11 @@ def candidates(findings: tuple[Finding, ...]) -> tuple[Candidate, ...]:
 # ------------------------------------------------------------------------------------- what is not known
 
 
-def unknown(facts: Facts) -> tuple[Unknown, ...]:
-    """The essential facts that are missing, each with the command that would settle it."""
-    return tuple(_of_paste(facts) if facts.origin == "paste" else _of_machine(facts))
+def unknown(facts: Facts, findings: tuple[Finding, ...] = ()) -> tuple[Unknown, ...]:
+    """The essential facts that are missing, and faults that no finding tells of, each with what would settle it."""
+    if facts.origin == "paste":
+        return tuple(_of_paste(facts))
+    return (*_of_machine(facts), *_unexplained(facts, findings))
 
 
 def _of_paste(facts: Facts) -> Iterator[Unknown]:
@@ -105,6 +107,28 @@ def _driver_and_gpus(facts: Facts) -> Iterator[Unknown]:
     for gpu in facts.known_gpus():
         if not isinstance(gpu.capability, GpuCapability) and gpu.error is None:
             yield Unknown(what=f"GPU {gpu.index}", why=str(gpu.capability), settled_by=(_XID,))
+
+
+def _unexplained(facts: Facts, findings: tuple[Finding, ...]) -> Iterator[Unknown]:
+    """What does not work, where no rule says so: a fault that the rules do not know is not health."""
+    told = [finding for finding in findings if finding.severity is not Severity.INFO]
+    for gpu in facts.known_gpus():
+        if gpu.error and not any(finding.about.gpu == gpu.index for finding in told):
+            yield Unknown(what=f"GPU {gpu.index}", why=f"{gpu.error}, and no rule knows why", settled_by=(_XID,))
+    if facts.request.allow_cpu or any(finding.severity is Severity.ERROR for finding in told):
+        return
+    seen = presence(facts)
+    wanted_here = not isinstance(seen, Missing) and seen.present
+    if wanted_here and isinstance(facts.cuda, CudaDriver) and not usable_gpus(facts):
+        yield Unknown(what="CUDA initialisation", why=f"{_no_cuda(facts.cuda)}, and no rule knows why")
+
+
+def _no_cuda(cuda: CudaDriver) -> str:
+    if cuda.code == 0:
+        return "CUDA starts and lists no GPU"
+    if cuda.code is None:
+        return f"libcuda is {cuda.result.replace('-', ' ')}" + (f" ({cuda.detail})" if cuda.detail else "")
+    return f"cuInit answers {cuda.result} ({cuda.code})"
 
 
 def _framework(framework: Framework, facts: Facts) -> Iterator[Unknown]:
