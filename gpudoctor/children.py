@@ -158,8 +158,12 @@ class Child:
             threading.Thread(target=self._listen, daemon=True),
             threading.Thread(target=self._feed, daemon=True),
         ]
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:  # no more threads for this user (RLIMIT_NPROC)
+            self.kill()
+            self._process, self._not_started = None, str(error)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -251,6 +255,9 @@ class Child:
             self._process.wait(_REAP_SECONDS)
         except subprocess.TimeoutExpired:
             return False
+        if self._process.stdin and self._fed.is_set():
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
         return True
 
     def _feed(self) -> None:
@@ -282,6 +289,8 @@ class Child:
                     elif not key.data.add(data):
                         self._output.flooded = True
                         return
+        process.stdout.close()
+        process.stderr.close()
 
     def _take_line(self, line: str) -> None:
         # A library that prints without a final newline would hide a marker at the start of a line.

@@ -183,7 +183,10 @@ class _Background(Generic[_T]):
     def __init__(self, work: Callable[[], _T]) -> None:
         self._result: _T | Missing = Missing("timed-out", "no answer in time")
         self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads for this user (RLIMIT_NPROC): look now, in this one
+            self._run(work)
 
     def _run(self, work: Callable[[], _T]) -> None:
         try:
@@ -193,7 +196,8 @@ class _Background(Generic[_T]):
 
     def result(self, limits: Limits) -> _T | Missing:
         """What the work gave, or why there is nothing by the deadline."""
-        self._thread.join(max(0.0, limits.deadline - time.monotonic()) + 1.0)
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, limits.deadline - time.monotonic()) + 1.0)
         return self._result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -149,3 +150,24 @@ def test_kill_all_ends_what_still_runs() -> None:
         kill_all()
         assert child.pid is not None
         assert gone(child.pid)
+
+
+def test_no_descriptor_stays_open_while_the_child_is_remembered() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    with Child.python(
+        sys.executable, SAY + "say(a=1)", environ=dict(os.environ), limits=Limits.within(10), listens=True
+    ) as child:
+        assert list(child.messages()) == [{"a": 1}]
+        assert child.ending().how == "exited"
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+def test_where_no_thread_can_be_started_there_is_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    children = set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    messages, ending = run("say(a=1)")
+    assert (messages, ending.how, ending.detail) == ([], "not-started", "can't start new thread")
+    assert set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()) <= children
