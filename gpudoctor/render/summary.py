@@ -312,7 +312,12 @@ _LINE_OF = {
     "protobuf": "TensorFlow",
     "jax": "JAX",
 }
-_EXCEPTIONS = {"cuda-visible-devices": "Machine", "cuda-toolkit-mismatch": "Toolkits", "cuda-home-missing": "Toolkits"}
+_EXCEPTIONS = {
+    "cuda-visible-devices": "Machine",
+    "cuda-toolkit-mismatch": "Toolkits",
+    "cuda-home-missing": "Toolkits",
+    "no-framework-installed": "Frameworks",
+}
 
 
 def _concerns(finding: Finding, label: str, gpu: int | None = None) -> bool:
@@ -396,7 +401,8 @@ def _surroundings(facts: Facts) -> Iterator[str]:
         told = "a container" if engine == "unknown" else _ENGINES.get(engine, engine)
         yield f"in {told}" + (" (Kubernetes)" if facts.container.orchestrator else "")
     if isinstance(facts.virtual_machine, VirtualMachine) and facts.virtual_machine.hypervisor:
-        yield f"under {text.name(facts.virtual_machine.hypervisor)}"
+        hypervisor = facts.virtual_machine.hypervisor
+        yield "in a virtual machine" if hypervisor == "unknown" else f"under {text.name(hypervisor)}"
     if isinstance(facts.jetson, Jetson) and facts.jetson.l4t:
         yield f"{text.name(facts.jetson.model or 'Jetson')}, L4T {text.name(facts.jetson.l4t)}"
     if isinstance(facts.hosted, HostedNotebook) and facts.hosted.service:
@@ -441,8 +447,17 @@ def _driver_state(
     if missing:
         return Mark.UNKNOWN, missing.kind.replace("-", " ")
     answers = isinstance(nvml, Nvml) and nvml.result == "NVML_SUCCESS"
-    if answers and (_unasked(cuda) or (isinstance(cuda, CudaDriver) and cuda.result == "CUDA_SUCCESS")):
+    started = isinstance(cuda, CudaDriver) and cuda.result == "CUDA_SUCCESS"
+    if answers and (_unasked(cuda) or started):
         return Mark.OK, "answers"
+    if isinstance(cuda, CudaDriver) and cuda.result == "CUDA_ERROR_NO_DEVICE":
+        return Mark.NOTE, "offers no GPU"
+    if answers:
+        return Mark.UNKNOWN, "CUDA does not start"
+    if isinstance(nvml, Nvml) and nvml.result != "NVML_ERROR_LIBRARY_NOT_FOUND":
+        return Mark.UNKNOWN, "NVML does not answer"
+    if started:
+        return Mark.UNKNOWN, "NVML is missing"
     if isinstance(kernel, KernelDriver) and kernel.version:
         return Mark.NOTE, "loaded"
     return Mark.NOTE, "absent"
@@ -454,11 +469,17 @@ def _gpus(report: Report, facts: Facts) -> Iterator[Row | None]:
         return
     if not facts.gpus.gpus:
         state = _state(report, "GPU", (Mark.NOTE, "absent"))
-        yield Row("GPU", _no_gpu(facts.pci), *state)
+        yield Row("GPU", _named_by_cuda(facts.cuda) or _no_gpu(facts.pci), *state)
     told = [(gpu.index, _gpu_value(gpu), _gpu_state(report, gpu)) for gpu in facts.gpus.gpus]
     for (value, state), same in groupby(told, key=lambda entry: entry[1:]):
         indices = [entry[0] for entry in same]
         yield Row(f"GPU {text.ranges(indices)}", value + (", each" if len(indices) > 1 else ""), *state)
+
+
+def _named_by_cuda(cuda: CudaDriver | Missing) -> str:
+    """GPUs that CUDA lists where NVML does not, as in a container without the driver's utilities."""
+    names = cuda.names if isinstance(cuda, CudaDriver) else ()
+    return f"{text.listed([text.name(name) for name in names])}, by CUDA's word alone" if names else ""
 
 
 def _no_gpu(pci: PciDevices | Missing) -> str:
@@ -529,7 +550,8 @@ def _frameworks(report: Report, facts: Facts) -> Iterator[Row]:
         return
     if not facts.installed_frameworks():
         looked_for = _titles(framework.name for framework in facts.frameworks.frameworks)
-        yield Row("Frameworks", f"none of {text.listed(looked_for, 'or')} installed", Mark.NOTE, "absent")
+        state = _state(report, "Frameworks", (Mark.NOTE, "absent"))
+        yield Row("Frameworks", f"none of {text.listed(looked_for, 'or')} installed", *state)
     for framework in facts.frameworks.frameworks:
         if framework.installed or framework.name in facts.request.required:
             yield _framework(report, framework)
@@ -562,9 +584,14 @@ def _build_parts(build: Build | Missing) -> Iterator[str]:
 def _import_parts(imported: Imported | Missing) -> Iterator[str]:
     if isinstance(imported, Missing) or imported.ok:
         return
-    how = f" ({text.name(imported.ended)})" if imported.ended and imported.ended != "exception" else ""
-    why = f": {text.shorten(text.words(imported.error), 300)}" if imported.error else ""
-    yield f"import failed{how}{why}"
+    yield f"import failed{_how_ended(imported.ended, imported.error)}"
+
+
+def _how_ended(ended: str | None, error: str | None) -> str:
+    """`` (signal SIGSEGV): the last words``, the ending told once where the last words begin with it."""
+    why = f": {text.shorten(text.words(error), 300)}" if error else ""
+    told = ended in (None, "", "exception", "hung") or (error or "").startswith(ended or "")
+    return why if told else f" ({text.name(ended or '')}){why}"
 
 
 def _framework_state(report: Report, framework: Framework) -> tuple[Mark, str]:
@@ -627,9 +654,8 @@ def smoke_words(smoke: Smoke) -> str:
     if smoke.result == "not-run":
         return f"not run{error}"
     if smoke.result in ("failed", "hung"):
-        ended = f" ({text.name(smoke.ended)})" if smoke.ended and smoke.ended not in ("exception", "hung") else ""
         stuck = _stuck(smoke) if smoke.result == "hung" else ""
-        return f"{smoke.result} at {smoke.stage}{_after(smoke)}{ended}{stuck}{error}"
+        return f"{smoke.result} at {smoke.stage}{_after(smoke)}{stuck}{_how_ended(smoke.ended, smoke.error)}"
     told = "proved" if smoke.result == "proved" else "the CPU trained, not a GPU"
     measured = [*_measured(smoke)]
     return f"{told}: {', '.join(measured)}" if measured else told

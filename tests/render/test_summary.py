@@ -28,6 +28,7 @@ from gpudoctor.facts import (
     Scheduler,
     Smoke,
     System,
+    VirtualMachine,
     Wsl,
 )
 from gpudoctor.findings import Confidence, Finding, Outcome, Report, Severity
@@ -116,6 +117,10 @@ def test_an_open_smoke_job_is_named_where_the_report_does_not_say_what_is_unknow
             "Ubuntu 24.04.1 LTS, kernel 6.8.0-48-generic, x86_64, Google Colab",
         ),
         (
+            {"virtual_machine": VirtualMachine(source="/proc/cpuinfo", hypervisor="unknown")},
+            "Ubuntu 24.04.1 LTS, kernel 6.8.0-48-generic, x86_64, in a virtual machine",
+        ),
+        (
             {"scheduler": Scheduler(source="s", name="slurm", job="42", gpus="0,1")},
             "Ubuntu 24.04.1 LTS, kernel 6.8.0-48-generic, x86_64, slurm job 42, GPUs 0,1",
         ),
@@ -136,9 +141,26 @@ def test_the_machine_and_what_it_stands_in(changes: dict[str, Any], value: str) 
             {"nvml": replace(reports.NVML, result="NVML_ERROR_LIB_RM_VERSION_MISMATCH", driver=None)},
             (
                 "580.65.06, open kernel modules, NVML: NVML_ERROR_LIB_RM_VERSION_MISMATCH, CUDA 13.0",
-                Mark.NOTE,
-                "loaded",
+                Mark.UNKNOWN,
+                "NVML does not answer",
             ),
+        ),
+        (
+            {"cuda": replace(reports.CUDA, result="CUDA_ERROR_UNKNOWN", code=999, count=None)},
+            (
+                "580.65.06, open kernel modules, CUDA 13.0, cuInit: CUDA_ERROR_UNKNOWN",
+                Mark.UNKNOWN,
+                "CUDA does not start",
+            ),
+        ),
+        (
+            {"cuda": replace(reports.CUDA, result="CUDA_ERROR_NO_DEVICE", code=100, count=None)},
+            ("580.65.06, open kernel modules, CUDA 13.0, cuInit: CUDA_ERROR_NO_DEVICE", Mark.NOTE, "offers no GPU"),
+        ),
+        ({"cuda": reports.NO_CUDA}, ("580.65.06, open kernel modules", Mark.UNKNOWN, "CUDA does not start")),
+        (
+            {"nvml": reports.NO_NVML},
+            ("580.65.06, open kernel modules, CUDA 13.0", Mark.UNKNOWN, "NVML is missing"),
         ),
         (
             {"nvml": reports.NO_NVML, "cuda": reports.NO_CUDA, "kernel_driver": reports.NO_KERNEL_DRIVER},
@@ -202,6 +224,10 @@ def _torch(**changes: Any) -> Report:
             ("2.13.0, CUDA 13.0, import failed (signal SIGSEGV)", Mark.FAULT, "import failed"),
         ),
         (
+            {"imported": Imported(source="s", ok=False, ended="exit code 1", error="exit code 1: no torch.cuda")},
+            ("2.13.0, CUDA 13.0, import failed: exit code 1: no torch.cuda", Mark.FAULT, "import failed"),
+        ),
+        (
             {"imported": Imported(source="s", ok=False, ended="exception", error="ImportError: libcudnn.so.9")},
             ("2.13.0, CUDA 13.0, import failed: ImportError: libcudnn.so.9", Mark.FAULT, "import failed"),
         ),
@@ -225,6 +251,24 @@ def test_a_framework_that_was_asked_for_and_is_not_there_has_a_line() -> None:
     report = _report(reports.quick(), frameworks=frameworks, request=request)
     assert _row(report, "PyTorch") == Row("PyTorch", "not installed", Mark.FAULT, "required")
     assert [row.label for row in rows(report)][-2:] == ["Frameworks", "PyTorch"]
+
+
+def test_an_environment_without_frameworks_is_told_at_the_frameworks_and_not_at_the_gpu() -> None:
+    frameworks = Frameworks(source="s", frameworks=(reports.absent("torch"), reports.absent("jax")))
+    finding = Finding(
+        rule="no-framework-installed", severity=Severity.WARNING, confidence=Confidence.CERTAIN, title="none"
+    )
+    report = replace(_report(reports.quick(), frameworks=frameworks), findings=(finding,))
+    assert _row(report, "Frameworks") == Row(
+        "Frameworks", "none of PyTorch or JAX installed", Mark.WARNING, "no-framework-installed"
+    )
+    assert "no-framework-installed" not in [row.words for row in rows(report) if row.label.startswith("GPU")]
+
+
+def test_gpus_that_cuda_alone_sees_are_named() -> None:
+    cuda = replace(reports.CUDA, names=("NVIDIA H100", "NVIDIA L4"))
+    report = _report(reports.quick(), nvml=reports.NO_NVML, gpus=Gpus(source="NVML", gpus=()), cuda=cuda)
+    assert _row(report, "GPU").value == "NVIDIA H100 and NVIDIA L4, by CUDA's word alone"
 
 
 def test_the_environment_not_known_is_no_pass() -> None:
@@ -269,6 +313,10 @@ def _job(**changes: Any) -> Smoke:
             "hung at train after 60.0 s (process 77, waits in nv_wait)",
         ),
         (_job(result="failed", stage="init", seconds=None, ended="exit code 3"), "failed at init (exit code 3)"),
+        (
+            _job(result="failed", stage="init", seconds=None, ended="signal SIGSEGV", error="signal SIGSEGV: no CUDA"),
+            "failed at init: signal SIGSEGV: no CUDA",
+        ),
         (_job(result="not-run"), "not run"),
         (_job(loss=(), accuracy=None, examples_per_second=None, seconds=None), "proved"),
         (
