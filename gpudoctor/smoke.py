@@ -25,11 +25,15 @@ from gpudoctor.smoke_facts import Device, Sight, Told, Warned, gpu_index, import
 
 STEPS = 200
 IDLE_SECONDS = 60.0  # without a message or processor time; a driver that wakes many GPUs takes some
+SHORTEST_IDLE_SECONDS = 5.0  # a cold disk alone keeps an import silent for a while
 
 
 def patience(seconds: float) -> Limits:
-    """Limits for a plan that may take so many seconds: where they are few, a hang is told sooner."""
-    return Limits.within(seconds, min(IDLE_SECONDS, 0.4 * seconds))
+    """Limits for a plan that may take so many seconds: where they are few, a hang is told sooner.
+
+    Where they are very few, the time limit comes first: too little time to wait is no sign of a hang.
+    """
+    return Limits.within(seconds, max(SHORTEST_IDLE_SECONDS, min(IDLE_SECONDS, 0.4 * seconds)))
 
 
 Decide = Callable[[FrameworkName, Imported], Device]

@@ -16,7 +16,7 @@ import pytest
 
 from gpudoctor.children import Limits
 from gpudoctor.facts import FrameworkName, Gpu, GpuProcess, Imported, Message, Missing, Smoke
-from gpudoctor.smoke import Event, Jobs, Known, Plan, child_environ
+from gpudoctor.smoke import Event, Jobs, Known, Plan, child_environ, patience
 from gpudoctor.smoke_facts import Device
 
 IMITATIONS = Path(__file__).parent / "lab" / "imitations"
@@ -581,3 +581,8 @@ def test_jax_keeps_the_cpu_for_the_reference() -> None:
         return child_environ({"JAX_PLATFORMS": value}, "jax", None).get("JAX_PLATFORMS")
 
     assert [platforms(value) for value in ("cuda", "cuda,cpu", "")] == ["cuda,cpu", "cuda,cpu", ""]
+
+
+@pytest.mark.parametrize(("seconds", "idle"), [(1, 5), (5, 5), (20, 8), (150, 60), (3600, 60)])
+def test_a_short_time_limit_never_makes_a_hang_of_a_slow_start(seconds: float, idle: float) -> None:
+    assert patience(seconds).idle == idle
