@@ -49,6 +49,14 @@ def test_every_masked_name_is_a_rule(rule: Rule) -> None:
     assert set(rule.masks) <= set(NAMES) - {rule.name}
 
 
+def test_masks_never_lead_back_to_where_they_began() -> None:
+    masks = {rule.name: set(rule.masks) for rule in RULES}
+    while masks:
+        free = {name for name, masked in masks.items() if not masked & set(masks)}
+        assert free, {name: sorted(masked & set(masks)) for name, masked in masks.items()}
+        masks = {name: masked for name, masked in masks.items() if name not in free}
+
+
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_every_rule_has_its_test_file(rule: Rule) -> None:
     group = next(group for group, names in GROUPS.items() if rule.name in names)
