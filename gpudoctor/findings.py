@@ -156,8 +156,30 @@ class Unknown(Record, frozen=True, kw_only=True):
     settled_by: tuple[str, ...] = ()
 
 
+class Silenced(Record, frozen=True, kw_only=True):
+    """A rule that was not asked because the user said so; ``by`` is where: ``--ignore``, ``pyproject.toml``."""
+
+    rule: str
+    by: str
+
+
+class Reading(Record, frozen=True, kw_only=True):
+    """How much of a pasted text was understood, in lines that are not blank.
+
+    ``cut``: the text was too long, its middle was left out. ``unrecognised`` are the first lines that no format knew.
+    """
+
+    lines: int
+    recognised: int
+    cut: bool = False
+    unrecognised: tuple[str, ...] = ()
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. Renderers turn it into text and look at nothing else."""
+    """The whole answer. Renderers turn it into text and look at nothing else.
+
+    ``reading`` tells of a pasted text; ``unreadable`` marks the report on a file that could not be read at all.
+    """
 
     gpudoctor: str
     created: str
@@ -172,6 +194,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     unknown: tuple[Unknown, ...] = ()
     facts: Facts
     seconds: float = 0.0
+    silenced: tuple[Silenced, ...] = ()
+    reading: Reading | None = None
+    unreadable: bool = False
 
     @property
     def smoke(self) -> tuple[Smoke, ...]:

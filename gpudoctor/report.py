@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
-from gpudoctor.engine import Draft, Rule, evaluate, rank
+from gpudoctor.engine import Draft, Judgement, Rule, evaluate, rank
 from gpudoctor.facts import Facts
-from gpudoctor.findings import Finding, Report
+from gpudoctor.findings import Finding, Outcome, Reading, Report, Silenced
 from gpudoctor.matrix import Matrix, load
 from gpudoctor.prescribe import prescribe
 from gpudoctor.rules import all_rules
 from gpudoctor.verdict import candidates, cause, status, unknown
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def judge(
@@ -22,12 +25,19 @@ def judge(
     matrix: Matrix | None = None,
     input_name: str | None = None,
     seconds: float = 0.0,
+    ignore: Mapping[str, str] = _NOTHING,
+    reading: Reading | None = None,
+    more: Iterable[Judgement] = (),
 ) -> Report:
-    """The report on these facts. ``seconds`` is how long they took to collect; ``input_name`` names a paste's file."""
+    """The report on these facts. ``seconds`` is how long they took to collect; ``input_name`` names a paste's file.
+
+    ``ignore`` are the rules that the user silenced, each with where (``--ignore``); they are not asked, and the report
+    says so. ``reading`` tells how much of a paste was understood. ``more`` are the judgements of plug-ins.
+    """
     matrix = matrix or load()
-    judgements = evaluate(all_rules() if rules is None else rules, facts, matrix)
+    judgements = (*_judgements(tuple(all_rules() if rules is None else rules), facts, matrix, ignore), *more)
     findings = tuple(_with_fixes(draft, facts, matrix) for draft in rank(judgements, allow_cpu=facts.request.allow_cpu))
-    missing = unknown(facts, findings)
+    missing = unknown(facts)
     return Report(
         gpudoctor=facts.gpudoctor,
         created=facts.created,
@@ -42,7 +52,22 @@ def judge(
         unknown=missing,
         facts=facts,
         seconds=seconds,
+        silenced=tuple(Silenced(rule=rule, by=by) for rule, by in ignore.items()),
+        reading=reading,
     )
+
+
+def _judgements(
+    rules: tuple[Rule, ...], facts: Facts, matrix: Matrix, ignore: Mapping[str, str]
+) -> tuple[Judgement, ...]:
+    judged = iter(evaluate((rule for rule in rules if rule.name not in ignore), facts, matrix))
+    return tuple(silenced(rule, ignore[rule.name]) if rule.name in ignore else next(judged) for rule in rules)
+
+
+def silenced(rule: Rule, by: str) -> Judgement:
+    """The judgement of a rule that the user does not want to hear."""
+    preposition = "by" if by.startswith("--") else "in"
+    return Judgement(rule, Outcome(rule=rule.name, outcome="skipped", why=f"silenced {preposition} {by}"))
 
 
 def _with_fixes(draft: Draft, facts: Facts, matrix: Matrix) -> Finding:

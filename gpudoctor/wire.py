@@ -18,7 +18,7 @@ from gpudoctor.facts import Facts, Proof, Smoke, SmokeResult, SmokeStage
 SCHEMA: Literal["gpudoctor.report/1"] = "gpudoctor.report/1"
 
 FailOn = Literal["error", "warning", "never"]
-ExitCode = Literal[0, 1, 3]
+ExitCode = Literal[0, 1, 2, 3]
 SeverityName = Literal["error", "warning", "info"]
 ConfidenceName = Literal["certain", "likely", "possible"]
 
@@ -144,8 +144,29 @@ class SmokeWire(_Wire, frozen=True, kw_only=True):
     evidence: SmokeEvidenceWire
 
 
+class SilencedWire(_Wire, frozen=True, kw_only=True):
+    """A rule that the user silenced, and where: ``--ignore``, ``pyproject.toml``, ``gpudoctor.toml``."""
+
+    rule: str
+    by: str
+
+
+class ReadingWire(_Wire, frozen=True, kw_only=True):
+    """How many lines a pasted text has that are not blank, and how many of them were recognised.
+
+    ``cut``: the text was too long and its middle was left out.
+    """
+
+    lines: int
+    recognised: int
+    cut: bool
+
+
 class ReportWire(_Wire, frozen=True, kw_only=True):
-    """The JSON report. ``facts`` is what was seen, each group with its source."""
+    """The JSON report. ``facts`` is what was seen, each group with its source.
+
+    ``exit_code`` is 2 in the report on a pasted text that could not be read. ``reading`` is null on a machine.
+    """
 
     schema: Literal["gpudoctor.report/1"]
     gpudoctor: str
@@ -160,6 +181,8 @@ class ReportWire(_Wire, frozen=True, kw_only=True):
     findings: tuple[FindingWire, ...]
     outcomes: tuple[OutcomeWire, ...]
     unknown: tuple[UnknownWire, ...]
+    silenced: tuple[SilencedWire, ...]
+    reading: ReadingWire | None
     smoke: tuple[SmokeWire, ...]
     facts: Facts
     seconds: float
@@ -178,12 +201,14 @@ def to_wire(report: f.Report, *, fail_on: FailOn = "error") -> ReportWire:
         input=report.input,
         quick=report.quick,
         status=report.status,
-        exit_code=exit_code(report.status, fail_on),
+        exit_code=2 if report.unreadable else exit_code(report.status, fail_on),
         cause=_cause(report.cause) if report.cause else None,
         candidates=tuple(map(_candidate, report.candidates)),
         findings=tuple(map(_finding, report.findings)),
         outcomes=tuple(OutcomeWire(rule=o.rule, outcome=o.outcome, why=o.why) for o in report.outcomes),
         unknown=tuple(UnknownWire(what=u.what, why=u.why, settled_by=u.settled_by) for u in report.unknown),
+        silenced=tuple(SilencedWire(rule=s.rule, by=s.by) for s in report.silenced),
+        reading=_reading(report.reading) if report.reading else None,
         smoke=tuple(map(_smoke, report.smoke)),
         facts=report.facts,
         seconds=report.seconds,
@@ -217,6 +242,10 @@ def _fix(fix: f.Fix) -> FixWire:
     return FixWire(
         title=fix.title, commands=fix.commands, where=fix.where, risk=fix.risk, verify=fix.verify, note=fix.note
     )
+
+
+def _reading(reading: f.Reading) -> ReadingWire:
+    return ReadingWire(lines=reading.lines, recognised=reading.recognised, cut=reading.cut)
 
 
 def _smoke(smoke: Smoke) -> SmokeWire:
@@ -277,6 +306,21 @@ def _nullable_numbers(node: Any) -> Any:
 
 
 # ------------------------------------------------------------------------------------ when the run itself fails
+
+
+def unreadable_report(why: str, *, gpudoctor: str, created: str, input: str) -> f.Report:  # noqa: A002
+    """The report on a pasted text that could not be read; ``why`` is a sentence such as ``The text is empty.``."""
+    why = why[:1].lower() + why[1:].rstrip(".")
+    return f.Report(
+        gpudoctor=gpudoctor,
+        created=created,
+        source="paste",
+        input=input,
+        status="undetermined",
+        unknown=(f.Unknown(what="it cannot be read", why=why),),
+        facts=Facts(gpudoctor=gpudoctor, created=created, origin="paste"),
+        unreadable=True,
+    )
 
 
 def failure_report(

@@ -33,8 +33,8 @@ def _knows_glyphs(stream: TextIO) -> bool:
     return True
 
 
-def emit(text: str) -> None:
-    """Write a report to stdout, whatever its encoding; a reader that went away is no error of ours."""
+def emit(text: str) -> bool:
+    """Write a report to stdout, whatever its encoding; a reader that went away is no error of ours, and False."""
     data = text if text.endswith("\n") else text + "\n"
     try:
         sys.stdout.buffer.write(data.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
@@ -42,6 +42,8 @@ def emit(text: str) -> None:
     except (BrokenPipeError, OSError):
         # The interpreter flushes stdout once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return False
+    return True
 
 
 def say(sentence: str) -> None:

@@ -7,7 +7,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -18,6 +18,8 @@ import msgspec
 import typer
 
 from gpudoctor.cli.console import emit, say, style, writable
+from gpudoctor.cli.settings import configured, silenced
+from gpudoctor.config import LONGEST_TIME_LIMIT, SMALLEST_TIME_LIMIT
 from gpudoctor.facts import Facts, Request
 from gpudoctor.findings import Report
 from gpudoctor.world import World
@@ -49,10 +51,7 @@ class Framework(str, Enum):
     JAX = "jax"
 
 
-SMALLEST_TIME_LIMIT = 1.0
-
-
-class _TerminatedError(BaseException):
+class TerminatedError(BaseException):
     """SIGTERM arrived: end as for an interrupt, with the report so far."""
 
 
@@ -72,13 +71,16 @@ def diagnose(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there, not to stdout.")
     ] = None,
     fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="From which severity the exit code is 1.")
-    ] = FailOn.ERROR,
+        FailOn | None, typer.Option("--fail-on", help="From which severity the exit code is 1 (default: error).")
+    ] = None,
     time_limit: Annotated[
         float | None, typer.Option("--time-limit", metavar="SECONDS", help="End by then, with what is known.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show evidence and what was not judged.")] = False,
     no_redact: Annotated[bool, typer.Option("--no-redact", help="Keep private values in the output.")] = False,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="RULE", help="Silence a rule by name. Repeatable.")
+    ] = None,
     save_facts: Annotated[
         Path | None, typer.Option("--save-facts", metavar="FILE", help="Also write the facts, redacted, as JSON.")
     ] = None,
@@ -87,26 +89,29 @@ def diagnose(
     ] = None,
 ) -> int:
     """Look at this machine and one Python environment, name the one cause to fix, and train to prove it."""
-    if time_limit is not None and not SMALLEST_TIME_LIMIT <= time_limit <= 86400:
+    if time_limit is not None and not SMALLEST_TIME_LIMIT <= time_limit <= LONGEST_TIME_LIMIT:
         raise typer.BadParameter("must be between 1 and 86400 seconds", param_hint="--time-limit")
+    settings = configured()
+    silent = silenced(ignore or (), settings)
+    threshold = fail_on or FailOn(settings.fail_on or "error")
     writable(output, "--output")
     writable(save_facts, "--save-facts")
     request = Request(
         source="command line",
-        required=tuple(dict.fromkeys(one.value for one in framework or ())),
-        allow_cpu=allow_cpu,
+        required=tuple(dict.fromkeys([one.value for one in framework or ()] or settings.framework)),
+        allow_cpu=allow_cpu or settings.allow_cpu,
         quick=quick,
     )
     started = time.monotonic()
     if from_facts is not None:
         facts, interrupted = _replayed(from_facts, request), None
     else:
-        facts, interrupted = _collected(python, request, time_limit)
-    report = _judged(facts, time.monotonic() - started)
+        facts, interrupted = _collected(python, request, time_limit or settings.time_limit)
+    report = _judged(facts, silent, time.monotonic() - started)
     if save_facts is not None:
         _save(facts, save_facts, redact=not no_redact)
-    _publish(report, format, output, fail_on, verbose=verbose, redact=not no_redact)
-    return interrupted or _exit_code(report, fail_on)
+    _publish(report, format, output, threshold, verbose=verbose, redact=not no_redact)
+    return interrupted or _exit_code(report, threshold)
 
 
 def _replayed(path: Path, request: Request) -> Facts:
@@ -140,25 +145,25 @@ def _collected(python: str | None, request: Request, time_limit: float | None) -
     except NotAnInterpreter as error:
         raise typer.BadParameter(str(error), param_hint="--python") from error
     facts = Facts()
-    with progress(sys.stderr, os.environ) as watch, _terminable():
+    with progress(sys.stderr, os.environ) as watch, terminable():
         try:
             for grown in collect(Plan(target.executable, request, time_limit), World(), watch):
                 facts = grown
         except KeyboardInterrupt:
             kill_all()
             return facts, 128 + signal.SIGINT
-        except _TerminatedError:
+        except TerminatedError:
             kill_all()
             return facts, 128 + signal.SIGTERM
     return facts, None
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Turn SIGTERM into an exception for as long as facts are collected."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise _TerminatedError
+        raise TerminatedError
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -167,12 +172,12 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _judged(facts: Facts, seconds: float) -> Report:
+def _judged(facts: Facts, silent: Mapping[str, str], seconds: float) -> Report:
     """The report; an undetermined one that says so in a line where gpudoctor itself fails."""
     try:
         from gpudoctor.report import judge
 
-        return judge(facts, seconds=seconds)
+        return judge(facts, ignore=silent, seconds=seconds)
     except Exception as error:  # programs rely on a report, whatever happens after the options were understood
         from gpudoctor.wire import failure_report
 

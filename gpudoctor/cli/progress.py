@@ -27,6 +27,28 @@ def progress(stream: TextIO, environ: Mapping[str, str]) -> Iterator[Watch]:
         line.close()
 
 
+@contextmanager
+def counting(stream: TextIO, environ: Mapping[str, str], total: int) -> Iterator[Callable[[int, str], None]]:
+    """Told how many of many are done and what came of them; one live line on a terminal, silent elsewhere."""
+    if not stream.isatty() or environ.get("TERM") == "dumb":
+        yield lambda _done, _words: None
+        return
+    shown = 0.0
+
+    def show(done: int, words: str) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= _TICK_SECONDS:
+            shown = time.monotonic()
+            stream.write(f"{_CLEAR}{done:,} of {total:,} read{words}"[:78])
+            stream.flush()
+
+    try:
+        yield show
+    finally:
+        stream.write(_CLEAR)
+        stream.flush()
+
+
 class _Line:
     """The state of each thing looked at, redrawn a few times a second by a thread of its own."""
 

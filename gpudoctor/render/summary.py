@@ -43,7 +43,7 @@ from gpudoctor.facts import (
     VirtualMachine,
     Wsl,
 )
-from gpudoctor.findings import Confidence, Finding, Report, Severity, Unknown, Where
+from gpudoctor.findings import Confidence, Finding, Reading, Report, Severity, Unknown, Where
 from gpudoctor.render import text
 from gpudoctor.views import NVIDIA_VENDOR
 
@@ -215,6 +215,45 @@ def _unread(gpu: Gpu) -> Missing | None:
 
 def _sentence(words: str) -> str:
     return words if words.endswith((".", "?", "!")) else f"{words}."
+
+
+# ---------------------------------------------------------------------------------------------- pasted texts
+
+
+def quotes(report: Report, finding: Finding) -> tuple[Row, ...]:
+    """The lines of a pasted text that a finding rests on, each with what it says; empty on a machine."""
+    if report.source != "paste":
+        return ()
+    return tuple(
+        Row(lines, f"{item.fact}: {item.value}" if item.fact else item.value)
+        for item in finding.evidence
+        if (lines := ", ".join(part for part in item.source.split(", ") if part.startswith(("line ", "lines ", "…"))))
+    )
+
+
+def reading_sentence(report: Report, reading: Reading) -> str:
+    """How much of the text was understood, and which kinds of facts it does not show."""
+    cut = " It is too long: its middle was left out." if reading.cut else ""
+    missing = list(_not_in_text(report.facts))
+    needed = "" if report.unknown else ", and not needed"
+    absent = f" Not in the text{needed}: {', '.join(missing)}." if missing else ""
+    return f"Read {text.plural(reading.lines, 'line')}: {reading.recognised:,} recognised.{cut}{absent}"
+
+
+def _not_in_text(facts: Facts) -> Iterator[str]:
+    groups: tuple[tuple[str, tuple[Fact | Missing, ...]], ...] = (
+        ("driver", (facts.nvml, facts.kernel_driver, facts.cuda)),
+        ("GPU", (facts.gpus, facts.pci)),
+        ("Python", (facts.interpreter,)),
+        ("framework", (facts.frameworks,)),
+        ("container", (facts.container,)),
+        ("PCI devices", (facts.pci,)),
+        ("device files", (facts.device_nodes,)),
+        ("kernel log", (facts.kernel_log,)),
+    )
+    for name, group in groups:
+        if all(isinstance(fact, Missing) and fact.kind == "not-in-paste" for fact in group):
+            yield name
 
 
 # ------------------------------------------------------------------------------------------ fixes and places

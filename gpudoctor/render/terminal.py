@@ -52,7 +52,7 @@ _COLOURS = {
 def terminal(report: Report, style: Style) -> str:
     """The whole report as text, ending with a line feed."""
     page = _Page(style)
-    for section in (_verdict, _further_findings, _looked_at, _smoke_jobs, _details, _end):
+    for section in (_verdict,) if report.unreadable else _SECTIONS:
         section(page, report)
     return page.text()
 
@@ -163,7 +163,7 @@ class _Page:
 
 
 def _verdict(page: _Page, report: Report) -> None:
-    if report.input is not None:
+    if report.input is not None and report.input != "-":
         page.paragraph(page.prose(f"{text.name(report.input)}:", "bold"), indent=0)
     head = summary.headline(report)
     glyph = page.glyph(head.mark) + Text(" ")
@@ -194,7 +194,8 @@ def _undetermined(page: _Page, report: Report) -> None:
     settled_by = dict.fromkeys(command for unknown in report.unknown for command in unknown.settled_by)
     _commands(page, "Settle", tuple(settled_by))
     page.blank()
-    page.paragraph(page.prose(summary.judged_sentence(report)))
+    if not report.unreadable:
+        page.paragraph(page.prose(summary.judged_sentence(report)))
     page.blank()
 
 
@@ -207,6 +208,7 @@ def _candidates(page: _Page, report: Report) -> None:
         _labelled(page, label, told)
         if finding:
             _detail(page, finding.detail, _column(page))
+            _quotes(page, report, finding)
         _commands(page, "Settle", candidate.settled_by)
         page.blank()
 
@@ -214,6 +216,7 @@ def _candidates(page: _Page, report: Report) -> None:
 def _finding_body(page: _Page, report: Report, finding: Finding, indent: int) -> None:
     _detail(page, finding.detail, indent)
     page.blank()
+    _quotes(page, report, finding)
     for label, fix in zip(_alternatives("Fix"), finding.fixes, strict=False):
         _fix(page, report, fix, label)
     _commands(page, "Settle", finding.settled_by)
@@ -226,6 +229,19 @@ def _detail(page: _Page, detail: str, indent: int) -> None:
         page.paragraph(page.prose(line), indent)
     if len(lines) > _DETAIL_LINES:
         page.paragraph(page.prose(f"… and {text.plural(len(lines) - _DETAIL_LINES, 'line')} more"), indent)
+
+
+def _quotes(page: _Page, report: Report, finding: Finding) -> None:
+    """What a pasted text says, with the lines that say it: the reader has it at hand."""
+    quotes = summary.quotes(report, finding)
+    width = max((len(quote.label) for quote in quotes), default=0) + 2
+    for quote in quotes:
+        if page.narrow:
+            page.paragraph(page.prose(f"{quote.label}: {quote.value}"), hang=4)
+        else:
+            page.wrapped(page.prose(quote.value), first=Text("  ") + page.padded(quote.label, width), hang=width + 2)
+    if quotes:
+        page.blank()
 
 
 def _alternatives(first: str) -> Iterator[str]:
@@ -379,6 +395,7 @@ def _details(page: _Page, report: Report) -> None:
     if not page.style.verbose:
         return
     _evidence(page, report)
+    _unrecognised(page, report)
     _proofs(page, report)
     _outcomes(page, report)
 
@@ -396,6 +413,14 @@ def _evidence(page: _Page, report: Report) -> None:
         page.paragraph(page.prose(f"{finding.rule}: {finding.title}"), indent=4, hang=6)
         for item in finding.evidence:
             page.paragraph(page.prose(f"{item.fact} = {item.value} ({item.source})"), indent=6, hang=8)
+
+
+def _unrecognised(page: _Page, report: Report) -> None:
+    lines = report.reading.unrecognised if report.reading else ()
+    if lines:
+        _heading(page, "Not recognised, among others")
+    for line in lines:
+        page.paragraph(page.prose(line), indent=4, hang=6)
 
 
 _HOLDS = {True: Mark.OK, False: Mark.FAULT, None: Mark.UNKNOWN}
@@ -439,6 +464,12 @@ def _outcomes(page: _Page, report: Report) -> None:
 
 def _end(page: _Page, report: Report) -> None:
     page.blank()
+    if report.silenced:
+        told = ", ".join(f"{one.rule} ({one.by})" for one in report.silenced)
+        _labelled(page, "Silenced", page.prose(told))
+        page.blank()
+    if report.reading:
+        page.paragraph(page.prose(summary.reading_sentence(report, report.reading)))
     hidden = any(outcome.outcome in ("skipped", "crashed") for outcome in report.outcomes)
     pointer = " (--verbose)" if hidden and not page.style.verbose else ""
     time = page.prose(text.seconds(report.seconds), "dim")
@@ -453,3 +484,6 @@ def _first_rule(report: Report) -> str | None:
         return report.cause.rule
     named = [*(candidate.rule for candidate in report.candidates), *(finding.rule for finding in report.findings)]
     return named[0] if named else None
+
+
+_SECTIONS = (_verdict, _further_findings, _looked_at, _smoke_jobs, _details, _end)

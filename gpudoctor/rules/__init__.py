@@ -119,6 +119,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
 HEADINGS = ("What it means", "Why it happens", "How to fix", "How it is detected", "Sources")
 
 
+def names() -> tuple[str, ...]:
+    """The name of every rule, in the order of causes; loads none of them."""
+    return tuple(name for group in GROUPS.values() for name in group)
+
+
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """Every rule, in the order of causes. Name and explanation come from the rule's own file."""

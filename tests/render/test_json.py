@@ -64,6 +64,8 @@ def test_the_report_has_the_published_fields_in_their_order() -> None:
             {"rule": outcome.rule, "outcome": outcome.outcome, "why": outcome.why} for outcome in report.outcomes
         ],
         "unknown": [],
+        "silenced": [],
+        "reading": None,
         "seconds": 11.3,
     }
     assert list(_read(json_report(report)))[:9] == [

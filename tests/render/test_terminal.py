@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gpudoctor.facts import Facts, Gpu, Gpus, Message
-from gpudoctor.findings import Report
+from gpudoctor.findings import Evidence, Reading, Report, Silenced
 from gpudoctor.render.terminal import Style, terminal
 from gpudoctor.wire import failure_report
 from tests import reports
@@ -791,3 +791,23 @@ def test_whatever_strings_a_report_holds_no_control_character_is_shown(
     text = terminal(report, Style(width=width, unicode=unicode, verbose=True))
     assert _unprintable(text) == set()
     text.encode("utf-8" if unicode else "ascii")
+
+
+def test_a_paste_is_quoted_with_its_lines_and_a_machine_is_not() -> None:
+    report = replace(reports.broken(), source="paste", reading=Reading(lines=64, recognised=41, cut=True))
+    evidence = (
+        Evidence(fact="driver", value="470.182.03", source="line 31, compatibility matrix"),
+        Evidence(fact="compiled for", value="a value of the matrix", source="compatibility matrix"),
+    )
+    findings = (replace(report.findings[0], evidence=evidence), *report.findings[1:])
+    told = terminal(replace(report, findings=findings), Style())
+    assert "\n  line 31  driver: 470.182.03\n" in told
+    assert "a value of the matrix" not in told
+    assert "  Read 64 lines: 41 recognised. It is too long: its middle was left out." in told
+    assert "line 31" not in terminal(replace(report, source="machine", reading=None, findings=findings), Style())
+
+
+def test_silenced_rules_are_named_with_the_place_that_silenced_them() -> None:
+    silenced = (Silenced(rule="a-rule", by="--ignore"), Silenced(rule="b-rule", by="pyproject.toml"))
+    told = terminal(replace(reports.healthy(), silenced=silenced), Style())
+    assert "\n  Silenced a-rule (--ignore), b-rule (pyproject.toml)\n" in told

@@ -1,0 +1,181 @@
+"""``gpudoctor triage``: judge pasted text; many files are one process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from gpudoctor.cli.console import emit, say, style, writable
+from gpudoctor.cli.diagnose import FailOn, TerminatedError, terminable
+from gpudoctor.cli.settings import configured, silenced
+from gpudoctor.findings import Report
+
+if TYPE_CHECKING:
+    from gpudoctor.render import Format, Options
+
+
+class TriageFormat(str, Enum):
+    """How reports on pasted texts are printed."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+_UNREADABLE = 2
+
+
+def triage(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Text files; - is standard input.")
+    ] = None,
+    format: Annotated[  # noqa: A002
+        TriageFormat, typer.Option("--format", help="How to print the reports; jsonl: one compact report a line.")
+    ] = TriageFormat.TERMINAL,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the reports there, not to stdout.")
+    ] = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="From which severity the exit code is 1 (default: error).")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show evidence and what was not judged.")] = False,
+    no_redact: Annotated[bool, typer.Option("--no-redact", help="Keep private values in the output.")] = False,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="RULE", help="Silence a rule by name. Repeatable.")
+    ] = None,
+) -> int:
+    """Judge pasted text (collect_env, nvidia-smi, pip list, error messages, a gpudoctor report) from any machine."""
+    names = _names(files)
+    if format is TriageFormat.JSON and len(names) > 1:
+        raise typer.BadParameter("json is one report; for several files use jsonl", param_hint="--format")
+    settings = configured()
+    silent = silenced(ignore or (), settings)
+    threshold = fail_on or FailOn(settings.fail_on or "error")
+    writable(output, "--output")
+    options = _options(threshold, output, verbose=verbose, redact=not no_redact)
+    codes = {0}
+    with _writer(output) as write, terminable():
+        try:
+            for position, report in enumerate(_reports(names, silent)):
+                codes.add(_exit_code(report, threshold))
+                if not write(_text(report, format, options, first=position == 0)):
+                    break
+        except TerminatedError:
+            return 128 + signal.SIGTERM
+    return max(codes, key=_ORDER.index)
+
+
+_ORDER = (0, 3, 1, _UNREADABLE)
+"""Exit codes from the mildest to the one that wins."""
+
+
+def _names(files: Sequence[str] | None) -> tuple[str, ...]:
+    """The inputs as given; standard input where none was and something is piped in."""
+    if files:
+        if list(files).count("-") > 1:
+            raise typer.BadParameter("standard input (-) can be read only once", param_hint="FILE")
+        return tuple(files)
+    if sys.stdin is None or sys.stdin.isatty():
+        raise typer.BadParameter("no text: name a file, or pipe one in (nvidia-smi | gpudoctor triage)")
+    return ("-",)
+
+
+def _reports(names: Sequence[str], silent: Mapping[str, str]) -> Iterator[Report]:
+    from gpudoctor.cli.progress import counting
+
+    broken = 0
+    with counting(sys.stderr, os.environ, len(names)) as show:
+        for done, name in enumerate(names):
+            show(done, f", {broken:,} broken")
+            report = _report(name, silent)
+            broken += report.status == "broken"
+            yield report
+
+
+def _report(name: str, silent: Mapping[str, str]) -> Report:
+    from gpudoctor.triage import now, triage, unreadable
+
+    try:
+        return triage(_bytes(name), name, ignore=silent)
+    except OSError as error:
+        return unreadable(f"{error.strerror or error}.", name)
+    except Exception as error:  # one text that breaks gpudoctor takes no other's report with it
+        from gpudoctor import __version__
+        from gpudoctor.wire import failure_report
+
+        return failure_report(error, gpudoctor=__version__, created=now(), source="paste", input=name)
+
+
+def _bytes(name: str) -> bytes:
+    from gpudoctor.triage import STDIN, bytes_in, bytes_of
+
+    return bytes_in(sys.stdin.buffer) if name == STDIN else bytes_of(Path(name))
+
+
+def _options(fail_on: FailOn, output: Path | None, *, verbose: bool, redact: bool) -> Options:
+    from gpudoctor.privacy import identify
+    from gpudoctor.render import Options
+
+    look = style(sys.stdout, os.environ, verbose=verbose)
+    if output is not None:
+        look = msgspec.structs.replace(look, colour=False, unicode=True)
+    # The names of whoever triages are hidden too, but ~ in a paste is the home folder of the paste's writer.
+    identity = identify({name: value for name, value in os.environ.items() if "USER" in name}, platform.node())
+    return Options(style=look, fail_on=fail_on.value, redact=redact, identity=identity)
+
+
+_FORMATS: dict[TriageFormat, Format] = {
+    TriageFormat.TERMINAL: "terminal",
+    TriageFormat.JSON: "json",
+    TriageFormat.JSONL: "json",
+}
+
+
+def _text(report: Report, format: TriageFormat, options: Options, *, first: bool) -> str:  # noqa: A002
+    from dataclasses import replace
+
+    from gpudoctor.render import render
+
+    compact = format is TriageFormat.JSONL
+    text = render(report, _FORMATS[format], options=replace(options, compact=compact))
+    return text if compact or first else f"\n{text}"
+
+
+def _exit_code(report: Report, fail_on: FailOn) -> int:
+    from gpudoctor.wire import exit_code
+
+    return _UNREADABLE if report.unreadable else exit_code(report.status, fail_on.value)
+
+
+@contextmanager
+def _writer(output: Path | None) -> Iterator[Callable[[str], bool]]:
+    """A function that writes a report as soon as it is there; False when nobody takes more."""
+    if output is None:
+        yield emit
+        return
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(output.open("w", encoding="utf-8"))
+        except OSError as error:
+            raise typer.BadParameter(f"{output} cannot be written: {error.strerror}", param_hint="--output") from error
+
+        def write(text: str) -> bool:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError as error:
+                say(f"{output} could not be written: {error.strerror}")
+                return False
+            return True
+
+        yield write
