@@ -37,7 +37,7 @@ def judge(
     matrix = matrix or load()
     judgements = (*_judgements(tuple(all_rules() if rules is None else rules), facts, matrix, ignore), *more)
     findings = tuple(_with_fixes(draft, facts, matrix) for draft in rank(judgements, allow_cpu=facts.request.allow_cpu))
-    missing = unknown(facts)
+    missing = unknown(facts, findings)
     return Report(
         gpudoctor=facts.gpudoctor,
         created=facts.created,
