@@ -1,6 +1,7 @@
 """Text → facts → rules over all cases: recall, precision and false alarms by cause, and the list of misses.
 
-Run as ``python -m tests.cases.measure``; ``--style N`` forces a style, ``--brief`` leaves the misses out.
+Run as ``python -m tests.cases.measure``; ``--style N`` forces a style, ``--brief`` leaves the misses out,
+``--held-out`` measures ``held_out_*.jsonl`` instead (``--held-out system`` one of these files).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from gpudoctor.facts import Missing
 from gpudoctor.findings import Report, Severity
 from gpudoctor.intake import Intake, read
 from gpudoctor.report import judge
-from tests.cases.render import Case, cases, render
+from tests.cases.render import Case, cases, held_out, render
 
 
 class Measured(NamedTuple):
@@ -114,8 +115,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--style", type=int)
     parser.add_argument("--brief", action="store_true")
+    parser.add_argument("--held-out", nargs="?", const="*", metavar="FILE")
     options = parser.parse_args()
-    measured = measure(cases(), options.style)
+    listed = held_out(f"held_out_{options.held_out}.jsonl") if options.held_out else cases()
+    measured = measure(listed, options.style)
     parts = [table(measured), summary(measured)]
     if not options.brief:
         parts.insert(1, misses(measured))

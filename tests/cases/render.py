@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 CASES = Path(__file__).with_name("cases.jsonl")
+HELD_OUT = "held_out_*.jsonl"
 
 
 class Case(NamedTuple):
@@ -33,6 +34,19 @@ def cases() -> tuple[Case, ...]:
     return tuple(Case(**{**row, "expected": tuple(row["expected"])}) for row in rows)
 
 
+@cache
+def held_out(pattern: str = HELD_OUT) -> tuple[Case, ...]:
+    """The cases that no rule was written from: the text as it was pasted, and the cause that was written down first."""
+    files = sorted(CASES.parent.glob(pattern))
+    return tuple(_held_out(json.loads(line)) for path in files for line in path.read_text("utf-8").splitlines())
+
+
+def _held_out(row: dict[str, Any]) -> Case:
+    cause = row["cause"]
+    expected = (cause, *row["also_accept"]) if cause else ()
+    return Case(row["id"], row["source"], not cause, expected, row["derivable"], {"text": row["text"]})
+
+
 def styles() -> int:
     """How many styles there are."""
     return len(_STYLES)
@@ -44,7 +58,9 @@ def style_of(case: Case) -> int:
 
 
 def render(case: Case, style: int | None = None) -> str:
-    """The text of a case."""
+    """The text of a case; one that is kept as text has no other style."""
+    if "text" in case.evidence:
+        return str(case.evidence["text"])
     blocks = [block for block in _blocks(case.evidence, case.id) if block]
     return _STYLES[style_of(case) if style is None else style](blocks)
 
