@@ -294,7 +294,7 @@ _TOKEN = re.compile(
     r"hf_[A-Za-z0-9]{8,}|api_org_[A-Za-z0-9]{8,}|gh[pousr]_[A-Za-z0-9]{8,}|github_pat_\w{8,}|glpat-[\w-]{8,}"
     r"|sk-[\w-]{8,}|(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{8,}|xox[a-z]-[\w-]{8,}|(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}"
     r"|AIza[\w-]{20,}|ya29\.[\w-]{8,}|npm_[A-Za-z0-9]{8,}|pypi-[\w-]{16,}|nvapi-[\w-]{8,}|dckr_pat_[\w-]{8,}"
-    r"|ssh-(?:rsa|ed25519|dss) [A-Za-z0-9+/=]{16,}|eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?"
+    r"|ssh-(?:rsa|ed25519|dss) [A-Za-z0-9+/=]{16,}|eyJ[\w-]{4,1000}\.[\w-]{4,}(?:\.[\w-]*)?"
     r")"
 )
 _BEARER = re.compile(r"(?i)\b(?P<kind>bearer|basic|digest)(?P<gap>\s+)(?P<value>[\w.~+/=-]{8,})")
@@ -552,9 +552,8 @@ def _without_clashes(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 def _url(url: str) -> str:
     """The URL without credentials; nothing but the scheme where the host is not a public one."""
-    tail = re.search(r"[.,;:)\]}]*$", url)
-    end = tail[0] if tail else ""
-    body = url[: len(url) - len(end)]
+    body = url.rstrip(".,;:)]}")
+    end = url[len(body) :]
     scheme, _, rest = body.partition("://")
     if scheme == "file" or scheme.startswith("hidden-") or not rest:
         return url

@@ -216,7 +216,8 @@ def _gpus(value: str, where: str, trust: Trust) -> Iterator[Piece]:
         return
     count = _COUNT.search(value)
     many = int(count[1] or count[2]) if count else 1
-    names = [part for part in re.split(r"\s*(?:,|;| and | & |\+)\s*", value) if words.is_nothing(part) is False][:16]
+    parts = re.split(r"\s{0,4}(?:,|;| and | & |\+)\s{0,4}", value)
+    names = [part for part in parts if not words.is_nothing(part)][:16]
     gpus = [gpu for name in names if (gpu := gpu_named(name, where))]
     if gpus and len(gpus) == 1 and 1 < many <= 16:
         gpus = gpus * many
@@ -233,7 +234,7 @@ def gpu_named(text: str, where: str) -> Gpu | None:
     """A GPU from a person's words, if they name one of NVIDIA's: without count, memory and driver."""
     name = _COUNT.sub("", text.strip(" .`*"))
     name = re.split(
-        r"\s*(?:/| - |,|\(|\bwith\b(?! max)|@|:|\bdriver\b|\bvram\b)", name, maxsplit=1, flags=re.IGNORECASE
+        r"\s{0,4}(?:/| - |,|\(|\bwith\b(?! max)|@|:|\bdriver\b|\bvram\b)", name, maxsplit=1, flags=re.IGNORECASE
     )[0]
     name = (
         _MEMORY.sub("", name)

@@ -18,17 +18,18 @@ from gpudoctor.matrix.records import GpuModel, PciDevice, Unlisted, VgpuBase
 
 FoundBy = Literal["pci-id", "chip", "mig", "vgpu", "truncated", "family"]
 
-_MIG = re.compile(r"\s+MIG\s+\d+[cg][\w.+ ]*$", re.IGNORECASE)
+_MIG = re.compile(r"\s{1,4}MIG\s{1,4}\d{1,2}[cg][\w.+ ]{0,60}$", re.IGNORECASE)
 _LSPCI_PREFIX = re.compile(r"^.*?\b(?:controller|accelerators?)\s*(?:\[[0-9a-f]{4}\])?:\s*", re.IGNORECASE)
-_REVISION = re.compile(r"\s*\(rev\s+[0-9a-f]+\).*$", re.IGNORECASE)
+_REVISION = re.compile(r"\s{0,4}\(rev\s{1,4}[0-9a-f]{1,4}\).*", re.IGNORECASE)
 _PCI_PAIR = re.compile(r"\[10de:([0-9a-f]{4})\]", re.IGNORECASE)
 _BARE_DEVICE = re.compile(r"^(?:nvidia(?: corporation)?\s+)?device\s+(?:10de:)?([0-9a-f]{4})$", re.IGNORECASE)
 _CHIP_AND_NAME = re.compile(
-    r"^(?:nvidia(?: corporation)?\s+)?((?:G[FKMPVAHB]|TU|AD)\d{2,3}[A-Z]?)\w*(?:\s*/[^\[]*)?\s*(?:\[([^\]]+)\])?$",
+    r"^(?:nvidia(?: corporation)?\s+)?((?:G[FKMPVAHB]|TU|AD)\d{2,3}[A-Z]?)\w{0,20}"
+    r"(?:\s{0,4}/[^\[]{0,120})?\s{0,4}(?:\[([^\]]{1,120})\])?$",
     re.IGNORECASE,
 )
-_VGPU = re.compile(r"^(?:NVIDIA\s+|GRID\s+)+(.+?)-\d+(?:-\d+)?(?:Q|C|A|B|VF|CME)$", re.IGNORECASE)
-_CUT_OFF = re.compile(r"\s*(?:\.{2,}|…)$")
+_VGPU = re.compile(r"^(?:(?:NVIDIA|GRID)\s{1,4}){1,4}(.{1,60}?)-\d{1,4}(?:-\d{1,4})?(?:Q|C|A|B|VF|CME)$", re.IGNORECASE)
+_CUT_OFF = re.compile(r"\s{0,4}(?:\.{2,60}|…)$")
 _FORM = re.compile(r"^(?:sxm\d?|pcie|hbm\d?e?|nvl|\d+gb?)$")
 _NAMELESS = frozenset({"graphics device", "3d controller", "vga compatible controller"})
 
@@ -209,7 +210,7 @@ class GpuNames:
 def _spellings(product: str) -> set[str]:
     """The keys of a product of the PCI list: "RTX 4060 Max-Q / Mobile" is two, the last word of the first."""
     first, *others = product.split(" / ")
-    stem = re.sub(r"\s+(?:Mobile|Max-Q)$", "", first)
+    stem = re.sub(r"\s{1,4}(?:Mobile|Max-Q)$", "", first)
     names = [first, *(f"{stem} {other}" if other in ("Mobile", "Max-Q") else other for other in others)]
     keys = {key(name) for name in names}
     return keys | {_short(words) for words in keys}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -29,7 +30,7 @@ from gpudoctor.relations import (
 
 RecordT = TypeVar("RecordT", bound=r.Record)
 
-_VENDOR_BUILD = re.compile(r"\+.*\bnv\d|\.nv\d|\+nv", re.IGNORECASE)
+_VENDOR_BUILD = re.compile(r"\+[^+]{0,100}\bnv\d|\.nv\d|\+nv", re.IGNORECASE)
 _NIGHTLY = re.compile(r"\.dev\d|\bnightly\b", re.IGNORECASE)
 _SOURCE_BUILD = re.compile(r"a0\+|\+git|\+unknown", re.IGNORECASE)
 
@@ -76,12 +77,20 @@ def _missing(kind: str, asked: str, known: Iterable[str]) -> Unlisted:
 class Matrix:
     """The compatibility matrix of one data folder. Files are read when a question first needs them."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read nothing yet; ``folder`` holds the .jsonl files."""
+    def __init__(self, folder: Path, more: Mapping[str, tuple[r.Record, ...]] = MappingProxyType({})) -> None:
+        """Read nothing yet; ``folder`` holds the .jsonl files, ``more`` are rows to add to them by file name."""
         self._folder = folder
+        self._more = more
 
     def _read(self, name: str, row: type[RecordT]) -> tuple[RecordT, ...]:
-        return read(self._folder, name, row)
+        added = tuple(record for record in self._more.get(name, ()) if isinstance(record, row))
+        return (*read(self._folder, name, row), *added)
+
+    def with_rows(self, more: Mapping[str, tuple[r.Record, ...]]) -> Matrix:
+        """This matrix and rows of others, by file name, after its own."""
+        if not more:
+            return self
+        return Matrix(self._folder, {name: (*self._more.get(name, ()), *more.get(name, ())) for name in more})
 
     # --- tables -------------------------------------------------------------------------------------------
 

@@ -427,8 +427,8 @@ _LOG_SECONDS = 2.0
 _MOST_LINES = 200
 _XID = re.compile(r"NVRM: (?:GPU at [^:]+: )?Xid \((?:PCI:)?([0-9a-fA-F:.]+)\): ([0-9]{1,4})\b")
 _OF_GPUS = re.compile(
-    r"NVRM|nvidia|nouveau|nova[-_ ]core|SXid|amdgpu.*(?:error|fail|fatal)|module verification failed"
-    r"|Loading of (?:unsigned )?module.*rejected|Lockdown: .*unsigned module|fallen off the bus"
+    r"NVRM|nvidia|nouveau|nova[-_ ]core|SXid|amdgpu.{0,200}(?:error|fail|fatal)|module verification failed"
+    r"|Loading of (?:unsigned )?module.{0,200}rejected|Lockdown: .{0,200}unsigned module|fallen off the bus"
 )
 
 

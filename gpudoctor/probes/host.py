@@ -148,7 +148,7 @@ def processor(world: World) -> Processor:
         source=_CPUINFO,
         model=fields.get("model name") or fields.get("cpu") or fields.get("Model") or fields.get("Hardware") or None,
         flags=frozenset(flags.split()),
-        count=len(re.findall(r"^processor\s*(?:[0-9]+)?\s*:", text, re.MULTILINE)),
+        count=len(re.findall(r"^processor\s{0,9}[0-9]{0,6}\s{0,9}:", text, re.MULTILINE)),
     )
 
 

@@ -151,7 +151,7 @@ def _pinned_release(
 def _offered_others(text: str, release: str, framework: FrameworkName, platform: str, matrix: Matrix) -> bool:
     """Whether pip lists releases without the wanted one, although that one has wheels for this platform."""
     listed = search(r"\(from versions: (.{3,3000})", text)
-    versions = re.findall(r"\d+\.\d+(?:\.\d+)?", listed[1]) if listed else []
+    versions = re.findall(r"\d{1,4}\.\d{1,4}(?:\.\d{1,4})?", listed[1]) if listed else []
     known = any(
         pythons
         for name, pythons in _pythons(framework, platform, matrix)
