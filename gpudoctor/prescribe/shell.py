@@ -71,6 +71,6 @@ def verify_with(place: Place, framework: str | None = None) -> str:
     words = ["gpudoctor", "diagnose"]
     if framework:
         words += ["--framework", framework]
-    if place.interpreter:
+    if place.interpreter and place.interpreter.executable != "python":  # a pasted text seldom tells the path
         words += ["--python", place.interpreter.executable]
     return next(iter(printable([tuple(words)], place)), VERIFY)

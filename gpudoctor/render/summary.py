@@ -278,6 +278,8 @@ def _environment_name(facts: Facts) -> str:
     if isinstance(python, Missing):
         return "the Python environment"
     path = text.name(python.environment_path or python.executable)
+    if "/" not in path and "\\" not in path:
+        return "the Python environment"
     return f"{path} ({text.name(python.tool)})" if python.tool else path
 
 
@@ -451,6 +453,11 @@ def _surroundings(facts: Facts) -> Iterator[str]:
         yield f"{facts.scheduler.name} job {text.name(facts.scheduler.job or '?')}{gpus}"
 
 
+# What a pasted text names was not asked for anything: intake writes this where no result of a call was shown.
+NOT_SHOWN = "not-shown"
+_NAMED = (Mark.NOTE, "named in the text")
+
+
 def _driver(report: Report, facts: Facts) -> Row | None:
     nvml, kernel, cuda = facts.nvml, facts.kernel_driver, facts.cuda
     if _unasked(nvml, kernel, cuda):
@@ -472,11 +479,11 @@ def _driver_parts(nvml: Nvml | Missing, kernel: KernelDriver | Missing, cuda: Cu
         yield f"kernel module {text.name(module)}"
     if isinstance(kernel, KernelDriver) and kernel.flavour == "open":
         yield "open kernel modules"
-    if isinstance(nvml, Nvml) and nvml.result not in ("NVML_SUCCESS", "NVML_ERROR_LIBRARY_NOT_FOUND"):
+    if isinstance(nvml, Nvml) and nvml.result not in ("NVML_SUCCESS", "NVML_ERROR_LIBRARY_NOT_FOUND", NOT_SHOWN):
         yield f"NVML: {text.name(nvml.result)}"
     if isinstance(cuda, CudaDriver) and cuda.version:
         yield f"CUDA {text.name(cuda.version)}"
-    if isinstance(cuda, CudaDriver) and cuda.result not in ("CUDA_SUCCESS", "not-found"):
+    if isinstance(cuda, CudaDriver) and cuda.result not in ("CUDA_SUCCESS", "not-found", NOT_SHOWN):
         yield f"cuInit: {text.name(cuda.result)}"
 
 
@@ -485,9 +492,12 @@ def _driver_state(
 ) -> tuple[Mark | None, str]:
     if missing:
         return Mark.UNKNOWN, missing.kind.replace("-", " ")
+    if isinstance(nvml, Nvml) and nvml.result == NOT_SHOWN:
+        return _NAMED
     answers = isinstance(nvml, Nvml) and nvml.result == "NVML_SUCCESS"
     started = isinstance(cuda, CudaDriver) and cuda.result == "CUDA_SUCCESS"
-    if answers and (_unasked(cuda) or started):
+    untold = isinstance(cuda, CudaDriver) and cuda.result == NOT_SHOWN
+    if answers and (_unasked(cuda) or started or untold):
         return Mark.OK, "answers"
     if isinstance(cuda, CudaDriver) and cuda.result == "CUDA_ERROR_NO_DEVICE":
         return Mark.NOTE, "offers no GPU"
@@ -558,7 +568,7 @@ def _link_parts(link: GpuLink) -> Iterator[str]:
 
 
 def _gpu_state(report: Report, gpu: Gpu) -> tuple[Mark | None, str]:
-    looked: tuple[Mark, str] = (Mark.OK, "answers")
+    looked: tuple[Mark, str] = (Mark.OK, "answers") if report.source == "machine" else _NAMED
     if gpu.error:
         looked = (Mark.UNKNOWN, "not judged")
     elif unread := _unread(gpu):
@@ -578,7 +588,7 @@ def _python(report: Report, facts: Facts) -> Row | None:
     return Row(
         "Python",
         f"{version}{kind}{threads}, {_environment_name(facts)}",
-        *_state(report, "Python", (Mark.OK, "runs")),
+        *_state(report, "Python", (Mark.OK, "runs") if report.source == "machine" else _NAMED),
     )
 
 
