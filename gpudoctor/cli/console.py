@@ -33,15 +33,34 @@ def _knows_glyphs(stream: TextIO) -> bool:
     return True
 
 
-def emit(text: str) -> bool:
-    """Write a report to stdout, whatever its encoding; a reader that went away is no error of ours, and False."""
+def whole_streams() -> None:
+    """Give a standard stream that was closed the null device, so that no file of ours takes its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            stream = open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def emit(text: str, encoding: str | None = None) -> bool:
+    """Write a report to stdout, whatever its encoding; a reader that went away is no error of ours, and False.
+
+    ``encoding`` is for formats that have one of their own, whatever the console's.
+    """
     data = text if text.endswith("\n") else text + "\n"
     try:
-        sys.stdout.buffer.write(data.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+        sys.stdout.buffer.write(data.encode(encoding or sys.stdout.encoding or "utf-8", "backslashreplace"))
         sys.stdout.flush()
-    except (BrokenPipeError, OSError):
-        # The interpreter flushes stdout once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            say(f"the report could not be written: {error.strerror}")
+        _mute(1)
         return False
     return True
 
@@ -50,7 +69,16 @@ def say(sentence: str) -> None:
     """One sentence on stderr, control characters made visible."""
     from gpudoctor.render.text import escape
 
-    sys.stderr.write(f"gpudoctor: {escape(sentence)}\n")
+    try:
+        sys.stderr.write(f"gpudoctor: {escape(sentence)}\n")
+        sys.stderr.flush()
+    except OSError:
+        _mute(2)
+
+
+def _mute(number: int) -> None:
+    """The interpreter flushes its streams once more at its end, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def writable(path: Path | None, option: str) -> Path | None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import FrameType
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from gpudoctor.cli.console import emit, say, style, writable
+from gpudoctor import __version__
+from gpudoctor.cli.console import emit, say, style, whole_streams, writable
 from gpudoctor.cli.settings import configured, silenced
 from gpudoctor.config import LONGEST_TIME_LIMIT, SMALLEST_TIME_LIMIT
 from gpudoctor.facts import Facts, Request
@@ -52,7 +54,16 @@ class Framework(str, Enum):
 
 
 class TerminatedError(BaseException):
-    """SIGTERM arrived: end as for an interrupt, with the report so far."""
+    """SIGTERM or SIGHUP arrived: end as for an interrupt, with the report so far. The argument is its number."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The facts, whole or those known when it ended early: by a signal (the exit code), or by a fault of ours."""
+
+    facts: Facts
+    interrupted: int | None = None
+    fault: Exception | None = None
 
 
 def diagnose(
@@ -89,6 +100,7 @@ def diagnose(
     ] = None,
 ) -> int:
     """Look at this machine and one Python environment, name the one cause to fix, and train to prove it."""
+    whole_streams()
     if time_limit is not None and not SMALLEST_TIME_LIMIT <= time_limit <= LONGEST_TIME_LIMIT:
         raise typer.BadParameter("must be between 1 and 86400 seconds", param_hint="--time-limit")
     settings = configured()
@@ -104,14 +116,14 @@ def diagnose(
     )
     started = time.monotonic()
     if from_facts is not None:
-        facts, interrupted = _replayed(from_facts, request), None
+        seen = _Seen(_replayed(from_facts, request))
     else:
-        facts, interrupted = _collected(python, request, time_limit or settings.time_limit)
-    report = _judged(facts, silent, time.monotonic() - started)
+        seen = _collected(python, request, time_limit or settings.time_limit)
+    report = _judged(seen, silent, time.monotonic() - started)
     if save_facts is not None:
-        _save(facts, save_facts, redact=not no_redact)
-    _publish(report, format, output, threshold, verbose=verbose, redact=not no_redact)
-    return interrupted or _exit_code(report, threshold)
+        _save(seen.facts, save_facts, redact=not no_redact)
+    report = _published(report, format, output, threshold, verbose=verbose, redact=not no_redact)
+    return seen.interrupted or _exit_code(report, threshold)
 
 
 def _replayed(path: Path, request: Request) -> Facts:
@@ -133,8 +145,7 @@ def _replayed(path: Path, request: Request) -> Facts:
     return msgspec.structs.replace(facts, request=asked)
 
 
-def _collected(python: str | None, request: Request, time_limit: float | None) -> tuple[Facts, int | None]:
-    """The facts, and the exit code of an interrupt if one came; then the facts are those known so far."""
+def _collected(python: str | None, request: Request, time_limit: float | None) -> _Seen:
     from gpudoctor.children import kill_all
     from gpudoctor.cli.progress import progress
     from gpudoctor.doctor import Plan, collect
@@ -144,44 +155,61 @@ def _collected(python: str | None, request: Request, time_limit: float | None) -
         target = choose(python, os.environ)
     except NotAnInterpreter as error:
         raise typer.BadParameter(str(error), param_hint="--python") from error
-    facts = Facts()
+    facts = Facts(gpudoctor=__version__)
     with progress(sys.stderr, os.environ) as watch, terminable():
         try:
             for grown in collect(Plan(target.executable, request, time_limit), World(), watch):
                 facts = grown
         except KeyboardInterrupt:
             kill_all()
-            return facts, 128 + signal.SIGINT
-        except TerminatedError:
+            return _Seen(facts, 128 + signal.SIGINT)
+        except TerminatedError as error:
             kill_all()
-            return facts, 128 + signal.SIGTERM
-    return facts, None
+            return _Seen(facts, 128 + int(error.args[0]))
+        except Exception as error:  # programs rely on a report, whatever happens after the options were understood
+            kill_all()
+            return _Seen(facts, fault=error)
+    return _Seen(facts)
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception for as long as facts are collected."""
+    """Turn SIGTERM and the SIGHUP of a terminal that was closed into an exception for as long as facts are collected.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise TerminatedError
+    One that is ignored, as nohup does, stays ignored.
+    """
 
-    before = signal.signal(signal.SIGTERM, stop)
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise TerminatedError(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in heard:
+            signal.signal(number, before[number])
 
 
-def _judged(facts: Facts, silent: Mapping[str, str], seconds: float) -> Report:
+def _judged(seen: _Seen, silent: Mapping[str, str], seconds: float) -> Report:
     """The report; an undetermined one that says so in a line where gpudoctor itself fails."""
     try:
         from gpudoctor.report import judge
 
-        return judge(facts, ignore=silent, seconds=seconds)
-    except Exception as error:  # programs rely on a report, whatever happens after the options were understood
-        from gpudoctor.wire import failure_report
+        if seen.fault is not None:
+            return _failed(seen.fault, seen.facts, seconds)
+        return judge(seen.facts, ignore=silent, seconds=seconds)
+    except Exception as error:
+        return _failed(error, seen.facts, seconds)
 
-        return failure_report(error, gpudoctor=facts.gpudoctor, created=facts.created, facts=facts, seconds=seconds)
+
+def _failed(fault: Exception, facts: Facts, seconds: float) -> Report:
+    from gpudoctor.wire import failure_report
+
+    return failure_report(fault, gpudoctor=facts.gpudoctor, created=facts.created, facts=facts, seconds=seconds)
 
 
 def _save(facts: Facts, path: Path, *, redact: bool) -> None:
@@ -194,7 +222,7 @@ def _save(facts: Facts, path: Path, *, redact: bool) -> None:
         say(f"{path} could not be written: {error.strerror}")
 
 
-def _publish(
+def _published(
     report: Report,
     format: Format,  # noqa: A002
     output: Path | None,
@@ -202,16 +230,26 @@ def _publish(
     *,
     verbose: bool,
     redact: bool,
-) -> None:
+) -> Report:
+    """Write the report; gives the one that was written, which says what failed where this one cannot be rendered."""
     from gpudoctor.render import Options, render
 
     look = style(sys.stdout, os.environ, verbose=verbose)
     if output is not None:
         look = msgspec.structs.replace(look, colour=False, unicode=True)
     options = Options(style=look, fail_on=fail_on.value, redact=redact, identity=_identity())
-    text = render(report, format.value, options=options)
+    try:
+        text = render(report, format.value, options=options)
+    except Exception as error:
+        report = _failed(error, Facts(gpudoctor=__version__), report.seconds)
+        text = render(report, format.value, options=options)
+    _write(text, format, output)
+    return report
+
+
+def _write(text: str, format: Format, output: Path | None) -> None:  # noqa: A002
     if output is None:
-        emit(text)
+        emit(text, None if format is Format.TERMINAL else "utf-8")
         return
     try:
         output.write_text(text if text.endswith("\n") else text + "\n", "utf-8")

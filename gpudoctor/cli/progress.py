@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +14,7 @@ Watch = Callable[[str, str], None]
 
 _TICK_SECONDS = 0.2
 _CLEAR = "\r\x1b[K"
+_LONGEST = 78
 
 
 @contextmanager
@@ -39,14 +42,22 @@ def counting(stream: TextIO, environ: Mapping[str, str], total: int) -> Iterator
         nonlocal shown
         if time.monotonic() - shown >= _TICK_SECONDS:
             shown = time.monotonic()
-            stream.write(f"{_CLEAR}{done:,} of {total:,} read{words}"[:78])
-            stream.flush()
+            _show(stream, f"{done:,} of {total:,} read{words}")
 
     try:
         yield show
     finally:
-        stream.write(_CLEAR)
+        _show(stream, "")
+
+
+def _show(stream: TextIO, words: str) -> None:
+    """Replace the live line: cut to the terminal, since a line that wraps could not be taken back."""
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns or 80
+        stream.write(_CLEAR + words[: min(columns - 1, _LONGEST)])
         stream.flush()
+    except (OSError, ValueError):
+        return  # the terminal is gone
 
 
 class _Line:
@@ -57,16 +68,19 @@ class _Line:
         self._states: dict[str, tuple[str, float]] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._draw, daemon=True)
-        self._thread.start()
+        with contextlib.suppress(RuntimeError):  # no more threads for this user: then nothing is shown
+            self._thread.start()
 
     def watch(self, what: str, state: str) -> None:
-        self._states[what] = (state, time.monotonic())
+        # A stage tells of itself again and again; its time runs from the first.
+        if self._states.get(what, ("", 0.0))[0] != state:
+            self._states[what] = (state, time.monotonic())
 
     def close(self) -> None:
         self._over.set()
-        self._thread.join(1.0)
-        self._stream.write(_CLEAR)
-        self._stream.flush()
+        if self._thread.ident is not None:
+            self._thread.join(1.0)
+        _show(self._stream, "")
 
     def _draw(self) -> None:
         while not self._over.wait(_TICK_SECONDS):
@@ -76,5 +90,4 @@ class _Line:
                 for what, (state, since) in tuple(self._states.items())
                 if state != "done"
             ]
-            self._stream.write(_CLEAR + " | ".join(parts)[:78])
-            self._stream.flush()
+            _show(self._stream, " | ".join(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from gpudoctor.cli.app import run
+from gpudoctor.cli.diagnose import terminable
 from tests.cli.run import ROOT, children_of, command, environ, files_below, gpudoctor
 from tests.lab.drivers.fake import HANG, SEGV, FakeGpu, Machine, error, gpus, install
 from tests.lab.drivers.needs import need_compiler
@@ -264,17 +266,30 @@ def _maps_torch(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def _default_signals() -> None:
+    """A shell starts what it puts into the background with SIGINT ignored, nohup with SIGHUP: not so for our child."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupt_still_prints_the_report_so_far(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     marker = f"GPUDOCTOR_TEST_{os.getpid()}_{time.monotonic_ns()}"
     variables = {
         **environ(tmp_path, **driver(tmp_path, Machine())),
         **imitation(tmp_path),
         "IMITATION_FAULT": "train:hang",
+        "TMPDIR": str(temporary),
         marker: "1",
     }
     with subprocess.Popen(
-        command("diagnose", "--format", "json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables
+        command("diagnose", "--format", "json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=variables,
+        preexec_fn=_default_signals,
     ) as run:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and not any(_is_training(pid) for pid in children_of(marker)):
@@ -287,6 +302,18 @@ def test_an_interrupt_still_prints_the_report_so_far(tmp_path: Path, number: sig
     assert report["facts"]["gpus"]["gpus"][0]["name"] == "NVIDIA H100 80GB HBM3"
     assert b"Traceback" not in stderr
     assert children_of(marker) == []
+    assert files_below(temporary) == set()
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with terminable():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _is_training(pid: int) -> bool:
@@ -405,15 +432,23 @@ def test_saved_facts_give_the_same_report_again(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("place", ["doctor.collect", "report.judge", "render.json.to_wire", "render.redact_report"])
 def test_a_fault_of_our_own_is_still_a_valid_report(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    place: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Pitfalls 21 and 26."""
 
-    def fails(*_: object, **__: object) -> None:
+    module, _, name = f"gpudoctor.{place}".rpartition(".")
+    sound = getattr(importlib.import_module(module), name)
+    calls = []
+
+    def fails(*arguments: object, **more: object) -> object:
+        calls.append(arguments)
+        if len(calls) > 1:
+            return sound(*arguments, **more)
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr("gpudoctor.report.judge", fails)
+    monkeypatch.setattr(f"gpudoctor.{place}", fails)
     assert run(["diagnose", "--quick", "--format", "json"]) == 3
     report = json.loads(capfd.readouterr().out)
     assert report["status"] == "undetermined"
