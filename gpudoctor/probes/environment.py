@@ -43,6 +43,9 @@ _NAMES = frozenset(
         "VIRTUAL_ENV",
     }
 )
+# Terraform's variables begin like TensorFlow's, and hold what operators put there:
+# https://developer.hashicorp.com/terraform/cli/config/environment-variables
+_FOREIGN = ("TF_CLI_", "TF_LOG", "TF_VAR_", "TF_WORKSPACE")
 _SECRET = re.compile(r"TOKEN|KEY|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|AUTH", re.IGNORECASE)
 
 
@@ -56,4 +59,4 @@ def environment(world: World) -> Environment:
 
 
 def _matters(name: str) -> bool:
-    return name in _NAMES or name.startswith(_PREFIXES)
+    return name in _NAMES or (name.startswith(_PREFIXES) and not name.startswith(_FOREIGN))

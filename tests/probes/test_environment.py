@@ -45,3 +45,8 @@ def test_a_name_that_looks_like_a_secrets_is_left_out_with_its_value(name: str) 
 
 def test_bytes_that_are_no_text_are_replaced() -> None:
     assert variables({"CUDA_HOME": "/opt/\udcff"}).variables == {"CUDA_HOME": "/opt/�"}
+
+
+@pytest.mark.parametrize("name", ["TF_VAR_db", "TF_CLI_CONFIG_FILE", "TF_LOG", "TF_LOG_PATH", "TF_WORKSPACE"])
+def test_terraforms_variables_are_not_tensorflows(name: str) -> None:
+    assert variables({name: "correct horse", "TF_GPU_ALLOCATOR": "x"}).variables == {"TF_GPU_ALLOCATOR": "x"}
