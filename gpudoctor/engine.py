@@ -241,7 +241,7 @@ class _Known:
 
 
 def _judge(rule: Rule, known: _Known) -> Judgement:
-    results = [result for detector in rule.detectors for result in _run(rule, plan(detector), known)]
+    results = [result for detector in rule.detectors for result in _results(rule, detector, known)]
     found = tuple((r.verdict, r.about) for r in results if isinstance(r.verdict, Found))
     return Judgement(rule, _outcome(rule.name, results), found)
 
@@ -267,6 +267,14 @@ def _outcome(name: str, results: list[_Result]) -> Outcome:
 
 def _whys(texts: list[str]) -> str:
     return texts[0] if len(texts) == 1 else "; ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _results(rule: Rule, detector: Detector, known: _Known) -> Iterable[_Result]:
+    try:
+        planned = plan(detector)
+    except Exception as error:  # a signature that names no fact, in a rule that no test has seen
+        return (_Result(crashed=f"{detector.__name__}: {type(error).__name__}: {error}"),)
+    return _run(rule, planned, known)
 
 
 def _run(rule: Rule, planned: _Plan, known: _Known) -> Iterable[_Result]:

@@ -799,6 +799,27 @@ class Message(Fact, frozen=True, kw_only=True):
     framework: FrameworkName | None = None
 
 
+# ------------------------------------------------------------------------------------------------- plug-ins
+
+
+class Extra(Record, frozen=True, kw_only=True):
+    """What the probe of a plug-in saw, under the probe's name. ``source`` is where it looked."""
+
+    name: str
+    source: str
+    values: dict[str, str | int | float | bool | None]
+
+
+class Extras(Fact, frozen=True, kw_only=True):
+    """What the probes of all plug-ins saw."""
+
+    extras: tuple[Extra, ...]
+
+    def of(self, name: str) -> Extra | None:
+        """What the probe of that name saw, None where there is none or it failed."""
+        return next((extra for extra in self.extras if extra.name == name), None)
+
+
 # ---------------------------------------------------------------------------------------------- all of it
 
 
@@ -845,6 +866,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
     shadows: Maybe[Shadows] = NOT_ASKED
     other_environments: Maybe[OtherEnvironments] = NOT_ASKED
     frameworks: Maybe[Frameworks] = NOT_ASKED
+    extras: Maybe[Extras] = NOT_ASKED
 
     smokes: tuple[Smoke, ...] = ()
     messages: tuple[Message, ...] = ()

@@ -276,3 +276,12 @@ def test_what_follows_from_all_facts_is_worked_out_once_for_all_rules(monkeypatc
 
     evaluate([rule(first), rule(second)], GOOD, MATRIX)
     assert asked == ["machine"]
+
+
+def test_a_detector_whose_needs_are_no_facts_is_an_outcome_of_its_rule_only() -> None:
+    def wrong(number: int) -> Verdict:
+        return Found(title=str(number))
+
+    judged = evaluate([rule(wrong), rule(wants_nvml)], GOOD, MATRIX)
+    assert [judgement.outcome.outcome for judgement in judged] == ["crashed", "found"]
+    assert judged[0].outcome.why == "wrong: TypeError: no fact of type int exists (parameter number)"

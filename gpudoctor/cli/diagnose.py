@@ -19,6 +19,7 @@ import msgspec
 import typer
 
 from gpudoctor import __version__
+from gpudoctor.children import Limits
 from gpudoctor.cli.console import emit, say, style, whole_streams, writable
 from gpudoctor.cli.settings import configured, silenced
 from gpudoctor.config import LONGEST_TIME_LIMIT, SMALLEST_TIME_LIMIT
@@ -51,6 +52,10 @@ class Framework(str, Enum):
     TORCH = "torch"
     TENSORFLOW = "tensorflow"
     JAX = "jax"
+
+
+_LEAST_FOR_PLUGINS = 2.0
+_MOST_FOR_PLUGINS = 60.0
 
 
 class TerminatedError(BaseException):
@@ -119,9 +124,11 @@ def diagnose(
         seen = _Seen(_replayed(from_facts, request))
     else:
         seen = _collected(python, request, time_limit or settings.time_limit)
-    report = _judged(seen, silent, time.monotonic() - started)
+    limit = time_limit or settings.time_limit or LONGEST_TIME_LIMIT
+    look = from_facts is None and seen.interrupted is None
+    report = _judged(seen, silent, look=look, started=started, limit=limit)
     if save_facts is not None:
-        _save(seen.facts, save_facts, redact=not no_redact)
+        _save(report.facts, save_facts, redact=not no_redact)
     report = _published(report, format, output, threshold, verbose=verbose, redact=not no_redact)
     return seen.interrupted or _exit_code(report, threshold)
 
@@ -194,14 +201,18 @@ def terminable() -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-def _judged(seen: _Seen, silent: Mapping[str, str], seconds: float) -> Report:
+def _judged(seen: _Seen, silent: Mapping[str, str], *, look: bool, started: float, limit: float) -> Report:
     """The report; an undetermined one that says so in a line where gpudoctor itself fails."""
+    seconds = time.monotonic() - started
     try:
-        from gpudoctor.report import judge
+        from gpudoctor.plugins import Session
 
         if seen.fault is not None:
             return _failed(seen.fault, seen.facts, seconds)
-        return judge(seen.facts, ignore=silent, seconds=seconds)
+        left = min(max(limit - seconds, _LEAST_FOR_PLUGINS), _MOST_FOR_PLUGINS)
+        with Session(ignore=silent) as session:
+            report = session.judge(seen.facts, look=look, limits=Limits.within(left), ignore=silent)
+        return msgspec.structs.replace(report, seconds=time.monotonic() - started)
     except Exception as error:
         return _failed(error, seen.facts, seconds)
 

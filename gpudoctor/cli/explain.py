@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from gpudoctor import plugins
 from gpudoctor.cli.console import emit
 from gpudoctor.cli.diagnose import Format
 from gpudoctor.engine import Rule
-from gpudoctor.rules import all_rules
+from gpudoctor.rules import all_rules, names
 
 
 def explain(
@@ -19,14 +20,20 @@ def explain(
     format: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TERMINAL,  # noqa: A002
 ) -> None:
     """Print what a rule means, why it happens, how to fix it, and how it is detected."""
-    found = next((one for one in all_rules() if one.name == rule), None)
+    found = next((one for one in _listed(rule) if one.name == rule), None)
     if found is None:
         raise typer.BadParameter(f"no rule is named {rule!r}.{_near(rule)}", param_hint="RULE")
     emit(json.dumps(_as_json(found), indent=1) if format is Format.JSON else page(found))
 
 
+def _listed(name: str = "") -> tuple[Rule, ...]:
+    """All rules, those of plug-ins last; these are asked only where one of them may be meant."""
+    own = all_rules()
+    return own if any(rule.name == name for rule in own) else (*own, *plugins.rules())
+
+
 def _near(name: str) -> str:
-    near = difflib.get_close_matches(name, [rule.name for rule in all_rules()], 3)
+    near = difflib.get_close_matches(name, [*names(), *plugins.rule_names()], 3)
     return f" Close to it: {', '.join(near)}." if near else " All names: gpudoctor rules"
 
 
@@ -39,7 +46,7 @@ def rules(
     format: Annotated[Format, typer.Option("--format", help="How to print them.")] = Format.TERMINAL,  # noqa: A002
 ) -> None:
     """List every rule with its severity."""
-    listed = all_rules()
+    listed = _listed()
     if format is Format.JSON:
         emit(json.dumps([_as_json(rule) for rule in listed], indent=1))
         return

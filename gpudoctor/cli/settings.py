@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from gpudoctor import config, rules
+from gpudoctor import config, plugins, rules
 from gpudoctor.config import Config, ConfigError
 
 
@@ -32,6 +32,6 @@ def silenced(option: Iterable[str], settings: Config) -> Mapping[str, str]:
     if not option and not settings.ignore:
         return {}
     try:
-        return config.silenced(option, settings, rules.names())
+        return config.silenced(option, settings, (*rules.names(), *plugins.rule_names()))
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error

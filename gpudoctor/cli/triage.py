@@ -92,21 +92,23 @@ def _names(files: Sequence[str] | None) -> tuple[str, ...]:
 
 def _reports(names: Sequence[str], silent: Mapping[str, str]) -> Iterator[Report]:
     from gpudoctor.cli.progress import counting
+    from gpudoctor.plugins import Session
 
     broken = 0
-    with counting(sys.stderr, os.environ, len(names)) as show:
+    with counting(sys.stderr, os.environ, len(names)) as show, Session(ignore=silent) as session:
+        session.prepare()
         for done, name in enumerate(names):
             show(done, f", {broken:,} broken")
-            report = _report(name, silent)
+            report = _report(name, silent, session.judge)
             broken += report.status == "broken"
             yield report
 
 
-def _report(name: str, silent: Mapping[str, str]) -> Report:
+def _report(name: str, silent: Mapping[str, str], judged: Callable[..., Report]) -> Report:
     from gpudoctor.triage import now, triage, unreadable
 
     try:
-        return triage(_bytes(name), name, ignore=silent)
+        return triage(_bytes(name), name, ignore=silent, judged=judged)
     except OSError as error:
         return unreadable(f"{error.strerror or error}.", name)
     except Exception as error:  # one text that breaks gpudoctor takes no other's report with it

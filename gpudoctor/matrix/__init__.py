@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from gpudoctor.matrix.questions import Matrix
@@ -20,6 +21,7 @@ from gpudoctor.matrix.records import (
     MinimumDriver,
     MinorVersionFloor,
     Numpy2,
+    Record,
     Source,
     TensorFlowBuild,
     TensorFlowRelease,
@@ -59,12 +61,23 @@ __all__ = [
     "TorchRelease",
     "Unlisted",
     "Xid",
+    "add",
     "data_folder",
     "load",
 ]
 
 
+_added: dict[str, tuple[Record, ...]] = {}
+
+
 @cache
 def load() -> Matrix:
     """The matrix that ships with this gpudoctor. Files are read when a question first needs them."""
-    return Matrix(data_folder())
+    return Matrix(data_folder(), dict(_added))
+
+
+def add(rows: Mapping[str, tuple[Record, ...]]) -> None:
+    """Let :func:`load` give these rows too, by file name, from now on and in place of those added before."""
+    _added.clear()
+    _added.update(rows)
+    load.cache_clear()

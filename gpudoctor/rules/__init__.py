@@ -132,11 +132,15 @@ def all_rules() -> tuple[Rule, ...]:
 
 def _load(group: str, name: str) -> Rule:
     module = importlib.import_module(f"gpudoctor.rules.{group}.{name.replace('-', '_')}")
-    rule = module.RULE
+    return named(module.RULE, name, module.__doc__)
+
+
+def named(rule: object, name: str, document: str | None) -> Rule:
+    """A rule with its name, and with title and explanation from its module's docstring. Raises TypeError."""
     if not isinstance(rule, Rule):
-        raise TypeError(f"{module.__name__}.RULE is no rule")
+        raise TypeError(f"{name} is no rule")
     rule.name = name
-    text = inspect.cleandoc(module.__doc__ or "")
+    text = inspect.cleandoc(document or "")
     rule.title, _, rule.explanation = text.partition("\n")
     rule.explanation = rule.explanation.strip()
     return rule

@@ -1,0 +1,1 @@
+"""An example of a gpudoctor plug-in. Its entry points are in pyproject.toml."""
