@@ -14,7 +14,7 @@ import msgspec
 from gpudoctor.facts import Facts
 from gpudoctor.intake.collect_env import read_collect_env
 from gpudoctor.intake.containers import read_container_commands, read_container_files
-from gpudoctor.intake.devices import read_device_nodes, read_lspci
+from gpudoctor.intake.devices import read_device_nodes, read_lshw, read_lspci
 from gpudoctor.intake.distribution import read_distribution_packages
 from gpudoctor.intake.jax_info import read_jax_info
 from gpudoctor.intake.kernel import (
@@ -59,6 +59,7 @@ FORMATS: tuple[Format, ...] = (
     read_nvcc,
     read_system,
     read_lspci,
+    read_lshw,
     read_device_nodes,
     read_lsmod,
     read_module_version,

@@ -176,9 +176,12 @@ def _compose(paste: Paste) -> Iterator[Piece]:
     yield Said("container", "docker", where, Trust.MENTIONED)
 
 
+_GPU_LIMIT = re.compile(r"['\"]?nvidia\.com/[\w.-]{1,40}['\"]?: ?['\"]?\d")  # not a scheduler's sentence on them
+
+
 def _pod(paste: Paste) -> Iterator[Piece]:
     start = next(
-        (position for position, text in enumerate(paste.texts) if "kind: " in text or "nvidia.com/gpu" in text), None
+        (position for position, text in enumerate(paste.texts) if "kind: " in text or _GPU_LIMIT.match(text)), None
     )
     if start is None or "image:" not in paste.text:
         return

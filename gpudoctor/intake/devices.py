@@ -1,4 +1,4 @@
-"""Devices: lspci in all its levels of detail, and ``ls -l /dev/nvidia*``."""
+"""Devices: lspci in all its levels of detail, lshw's blocks of displays, and ``ls -l /dev/nvidia*``."""
 
 from __future__ import annotations
 
@@ -97,6 +97,52 @@ def _with_details(paste: Paste, start: int, device: PciDevice) -> PciDevice:
         if name == "Kernel driver in use":
             changes["driver"] = value.strip()[:40]
     return msgspec.structs.replace(device, **changes) if changes else device
+
+
+# ------------------------------------------------------------------------------------------------- lshw
+
+_LSHW_ROW = re.compile(r"(description|product|vendor|bus info|version|configuration): (.{1,300})")
+_LSHW_DRIVER = re.compile(r"\bdriver=([\w-]{1,40})")
+
+
+def read_lshw(paste: Paste) -> Iterator[Piece]:
+    """``lshw -C display``: a block a device, of which vendor, product, place and the driver in use count."""
+    devices: list[PciDevice] = []
+    wheres: list[str] = []
+    for start in tuple(paste.holding("-display")):
+        if not re.match(r"\*?-display(?::\d{1,2})?(?: UNCLAIMED)?$", paste.texts[start]):
+            continue
+        rows, last = _lshw_rows(paste, start)
+        if "vendor" not in rows and "product" not in rows:
+            continue
+        paste.take(start, last)
+        wheres.append(paste.where(start, last))
+        devices.append(_lshw_device(rows))
+    if devices:
+        yield PciDevices(source=joined(wheres), devices=tuple(devices))
+        if all(device.vendor != "10de" for device in devices):
+            yield Said("pci.nvidia.absent", "true", joined(wheres), Trust.SHOWN)
+
+
+def _lshw_rows(paste: Paste, start: int) -> tuple[dict[str, str], int]:
+    rows: dict[str, str] = {}
+    last = start
+    for position in range(start + 1, min(start + 20, len(paste))):
+        text = paste.texts[position]
+        if position in paste.commands or paste.taken[position] or not re.match(r"[a-z][a-z ]{1,20}: ", text):
+            break
+        row = _LSHW_ROW.match(text)
+        if row:
+            rows.setdefault(row[1], row[2])
+        last = position
+    return rows, last
+
+
+def _lshw_device(rows: dict[str, str]) -> PciDevice:
+    name = f"{rows.get('vendor', '')} {rows.get('product', '')}".strip()
+    driver = _LSHW_DRIVER.search(rows.get("configuration", ""))
+    device = _device(rows.get("bus info", "").removeprefix("pci@"), name)
+    return msgspec.structs.replace(device, driver=driver[1] if driver else None, revision=rows.get("version"))
 
 
 # ------------------------------------------------------------------------------------------- /dev/nvidia*

@@ -101,7 +101,9 @@ _NVIDIA = re.compile(
     re.IGNORECASE,
 )
 _OTHERS = re.compile(
-    r"\bamd\b|radeon|instinct|\bati\b|\bintel\b|\biris\b|\barc\b|apple|\bm[1-4]\b|gaudi|habana", re.IGNORECASE
+    r"\bamd\b|radeon|instinct|\bati\b|\brx ?(?:vega ?)?\d{2,4}\b"
+    r"|\bintel\b|\biris\b|\barc\b|apple|\bm[1-4]\b|gaudi|habana",
+    re.IGNORECASE,
 )
 
 
@@ -115,6 +117,8 @@ def vendor_id(name: str) -> str | None:
     low = name.lower()
     if "nvidia" in low:
         return "10de"
+    if re.search(r"\brx ?(?:vega ?)?\d{2,4}\b", low):
+        return "1002"
     if "amd" in low or "ati " in low or "radeon" in low or "advanced micro" in low or "instinct" in low:
         return "1002"
     if "intel" in low:

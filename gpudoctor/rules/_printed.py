@@ -50,6 +50,11 @@ def works(cuda: CudaDriver | None) -> bool:
     return cuda is not None and cuda.code == 0 and bool(cuda.count)
 
 
+def unknown_error(cuda: CudaDriver) -> bool:
+    """Whether CUDA ended with its unknown error: 999, and 30 for the runtime before CUDA 10.1."""
+    return cuda.code in (30, 999) or cuda.result in ("30", "999")
+
+
 def nvml_fails(nvml: Nvml | None) -> bool:
     """Whether NVML is known not to work. Pasted text often shows a driver's version and not how NVML ended."""
     return nvml is not None and nvml.result not in ("NVML_SUCCESS", "not-shown")

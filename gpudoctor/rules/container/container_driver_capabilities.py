@@ -26,6 +26,7 @@ import re
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Container, ContainerStart, CudaDriver, DeviceNodes, Environment, Nvml
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passed, Severity, Verdict
+from gpudoctor.relations import driver_version
 from gpudoctor.remedies import GiveContainerGpu
 from gpudoctor.rules._printed import SILENT, heard, works
 from gpudoctor.views import Printed
@@ -139,6 +140,57 @@ def one_part_works_and_the_other_is_missing(
         title=f"The container was given the NVIDIA driver without its part {part}.",
         detail=missing.text,
         evidence=(missing.evidence, *((told.evidence,) if told else ())),
+        remedies=(_CURE,),
+        confidence=Confidence.LIKELY,
+    )
+
+
+# What a device request may name beside "gpu"; https://docs.docker.com/reference/compose-file/deploy/#capabilities
+_REQUEST = (
+    r"\bcapabilities\W{1,6}((?:['\"]?(?:gpu|nvidia|utility|graphics|video|display|ngx|compat32)['\"]?,? ?){1,8})\]"
+)
+
+
+@RULE.detector
+def the_device_request_lacks_compute(printed: Printed, cuda: CudaDriver | None) -> Verdict:
+    """A compose file or ``docker inspect`` names parts of the driver, and compute is not among them."""
+    hit, library = heard(printed, _REQUEST), heard(printed, *_NO_LIBRARY)
+    if hit is None or library is None or works(cuda):
+        return NotApplicable(SILENT)
+    named = set(re.findall(r"[a-z]\w{1,8}", hit.match[1].lower())) - {"gpu", "nvidia"}
+    if not named:
+        return NotApplicable("gpu alone means the runtime's default")
+    return Found(
+        title=f"The device request gives the container {', '.join(sorted(named))} of the driver, and not compute.",
+        detail=library.text,
+        evidence=(hit.evidence, library.evidence),
+        remedies=(_CURE,),
+        confidence=Confidence.LIKELY,
+    )
+
+
+# nvidia-smi asks libcuda for the CUDA version and prints N/A where there is none; it does so from this branch on.
+_SAYS_CUDA_FROM = "410.48"
+_INSIDE = r"\b(?:container|docker|podman|pods?|kubernetes|k8s|[EAG]KS|OpenShift|ECS)\b"
+
+
+@RULE.detector
+def nvidia_smi_without_libcuda(
+    printed: Printed, nvml: Nvml, container: Container | None, start: ContainerStart | None, cuda: CudaDriver | None
+) -> Verdict:
+    """nvidia-smi works and knows no CUDA version, and a program misses libcuda: of the driver only utility is here."""
+    library = heard(printed, *_NO_LIBRARY)
+    if library is None or works(cuda) or nvml.result != "NVML_SUCCESS" or not nvml.driver:
+        return NotApplicable(SILENT)
+    if nvml.cuda and "N/A" not in (nvml.detail or ""):
+        return NotApplicable("nvidia-smi found a libcuda")
+    inside = (container and container.engine) or start or heard(printed, _INSIDE)
+    if not inside or driver_version(nvml.driver) < driver_version(_SAYS_CUDA_FROM):
+        return NotApplicable("not in a container, or this nvidia-smi never shows a CUDA version")
+    return Found(
+        title="nvidia-smi works in the container and finds no libcuda: the part compute of the driver is missing.",
+        detail=library.text,
+        evidence=(cite("driver", nvml.driver, nvml), library.evidence),
         remedies=(_CURE,),
         confidence=Confidence.LIKELY,
     )

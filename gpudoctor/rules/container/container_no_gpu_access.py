@@ -34,6 +34,7 @@ from gpudoctor.facts import (
     CudaDriver,
     DeviceNodes,
     Environment,
+    Jetson,
     KernelDriver,
     Nvml,
     Wsl,
@@ -98,7 +99,7 @@ def neither_nodes_nor_libraries(
 
 
 _ENGINE = (
-    r"could not select device driver \S{0,40} with capabilities: \[\[gpu\]\]",
+    r"could not select device driver \S{0,40} with capabilities: \[",
     r"unknown or invalid runtime name: nvidia",
     r"unknown runtime specified nvidia",
     r"exec: \"?nvidia-container-runtime(?:-hook)?\"?: executable file not found",
@@ -107,6 +108,13 @@ _ENGINE = (
     r"unresolvable CDI devices nvidia\.com/gpu",
     r"setting up CDI devices: [^\n]{0,40}nvidia\.com/gpu",
 )
+# go-nvml's words for "no libnvidia-ml here", as the device plugin and the GPU operator's pods print them; apptainer's
+# for a host where --nv finds nothing to bind.
+_PODS = (
+    r"\b(?:could not load|failed to load|unable to load) NVML library",
+    r"Nvml init failed: ERROR_LIBRARY_NOT_FOUND|error (?:initializing|starting) NVML: ERROR_LIBRARY_NOT_FOUND",
+)
+_NOTHING_TO_BIND = r"Could not find any nv files on this host"
 
 
 @RULE.detector
@@ -141,6 +149,41 @@ _NOTHING_INSIDE = (
     r"\bCUDA\b[^\n]{0,20}\bnot detected\b",
 )
 _PLAIN_RUNTIME = r"\bruntime\W{1,4}runc\b"
+
+
+@RULE.detector
+def a_pod_has_no_driver_library(printed: Printed, cuda: CudaDriver | None) -> Verdict:
+    """A pod that serves GPUs finds no NVML: its runtime class or the default runtime is not NVIDIA's."""
+    hit = heard(printed, *_PODS)
+    if hit is None or works(cuda):
+        return NotApplicable(SILENT)
+    if heard(printed, *_HOST_HAS_NONE):
+        return NotApplicable("the host itself has no working driver")
+    return Found(
+        title="The pod was given nothing of the NVIDIA driver: the runtime that started it is not NVIDIA's.",
+        detail=hit.text,
+        evidence=(hit.evidence,),
+        remedies=(GiveContainerGpu(),),
+        confidence=Confidence.LIKELY,
+    )
+
+
+@RULE.detector
+def apptainer_finds_nothing_to_bind(
+    printed: Printed, presence: Presence | None, jetson: Jetson | None, cuda: CudaDriver | None
+) -> Verdict:
+    """``--nv`` binds the libraries of its list; on a Jetson, or with them elsewhere, it finds none of these."""
+    hit = heard(printed, _NOTHING_TO_BIND)
+    board = (jetson is not None and jetson.l4t is not None) or heard(printed, r"\bJetson\b|\bL4T\b|\btegra")
+    if hit is None or works(cuda) or not (board or (presence and presence.present)):
+        return NotApplicable(SILENT)
+    return Found(
+        title="--nv found no library of the NVIDIA driver on this host to give to the container.",
+        detail=hit.text,
+        evidence=(hit.evidence,),
+        remedies=(GiveContainerGpu(),),
+        confidence=Confidence.LIKELY,
+    )
 
 
 @RULE.detector

@@ -88,6 +88,33 @@ def image_against_board(
     )
 
 
+_JETPACK = r"\bJet ?Pack(?: version)?[ :=v]{0,3}([4-7])(?:\.\d{1,2}){0,2}\b"
+_L4T_IMAGE = r"[\w./-]{3,80}(?::[\w.-]{0,40}l4t[\w.-]{0,20}|l4t[\w.-]{0,40}:)[-]?r(\d{2})\.\d{1,2}[\w.-]{0,40}"
+
+
+@RULE.detector
+def image_against_jetpack(printed: Printed, jetson: Jetson | None, cuda: CudaDriver | None) -> Verdict:
+    """The generation of the image, and the JetPack that a text says the board has."""
+    image, board = heard(printed, _L4T_IMAGE), heard(printed, _JETPACK)
+    if image is None or board is None or works(cuda) or (jetson and jetson.l4t):
+        return NotApplicable("the image or the board's JetPack is not told, or its L4T is known")
+    meant, has = _generation(int(image.match[1])), int(board.match[1])
+    if meant == has:
+        return Passed(f"image for JetPack {meant} on JetPack {has}")
+    return Found(
+        title=f"The image is for JetPack {meant} (L4T r{image.match[1]}), and this Jetson runs JetPack {has}.",
+        evidence=(image.evidence, board.evidence),
+        remedies=(
+            Run(
+                title=f"Take an image for JetPack {has}",
+                where="host",
+                note="Tags name the L4T: r32 is JetPack 4, r35 JetPack 5, r36 JetPack 6, r38 JetPack 7.",
+            ),
+        ),
+        confidence=Confidence.LIKELY,
+    )
+
+
 _MOUNTED_TWICE = (
     r"mount error: file creation failed: \S{0,200}/aarch64-linux-gnu/lib(?:cudnn|cublas|nvinfer)\S{0,40}: file exists"
 )

@@ -105,6 +105,41 @@ _FAILS = (
 )
 
 
+_DOCKER_SNAP = (
+    r"\bsnap install docker\b",
+    r"/var/snap/docker/|(?<![\w/])/snap/docker/\d",
+    r"^docker {2,40}[\w.+-]{1,30} {1,40}\d{1,6} {1,40}latest/",
+)
+_ENGINE_FAILS = (
+    r"load library failed: libnvidia-ml\.so\.1",
+    r"could not select device driver \S{0,40} with capabilities",
+    r"unknown or invalid runtime name: nvidia",
+)
+
+
+@RULE.detector
+def the_engine_in_a_sandbox(printed: Printed, cuda: CudaDriver | None) -> Verdict:
+    """Docker installed as a snap does not see the host's driver library or container toolkit."""
+    inside, fails = heard(printed, *_DOCKER_SNAP), heard(printed, *_ENGINE_FAILS)
+    if inside is None or fails is None or works(cuda):
+        return NotApplicable(SILENT)
+    return Found(
+        title="Docker is installed as a snap, whose sandbox hides the host's NVIDIA driver and container toolkit.",
+        detail=fails.text,
+        evidence=(inside.evidence, fails.evidence),
+        remedies=(
+            Run(
+                title="Replace the snap by Docker's own packages",
+                where="host",
+                argvs=(("sudo", "snap", "remove", "docker"),),
+                risk="Images, containers and volumes of the snap are removed with it.",
+                note="Then install Docker Engine and the NVIDIA Container Toolkit from their repositories.",
+            ),
+        ),
+        confidence=Confidence.LIKELY,
+    )
+
+
 @RULE.detector
 def a_program_in_a_sandbox(printed: Printed, cuda: CudaDriver | None) -> Verdict:
     """Paths of a sandbox beside a failure of CUDA."""

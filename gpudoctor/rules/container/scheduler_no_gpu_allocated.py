@@ -98,6 +98,31 @@ def slurm_hid_them(environment: Environment, scheduler: Scheduler | None, printe
     )
 
 
+_PENDING = r"\b\d{1,5} Insufficient nvidia\.com/[\w.-]{1,40}"
+
+
+@RULE.detector
+def kubernetes_has_none_left(printed: Printed, cuda: CudaDriver | None) -> Verdict:
+    """No node has as many GPUs free as the pod asks for."""
+    hit = heard(printed, _PENDING)
+    if hit is None or works(cuda):
+        return NotApplicable(SILENT)
+    return Found(
+        title="Kubernetes has no node with as many free GPUs as the pod asks for.",
+        detail=hit.text,
+        evidence=(hit.evidence,),
+        remedies=(
+            Run(
+                title="Compare what the nodes offer with what pods ask for",
+                where="host",
+                argvs=(("kubectl", "describe", "nodes"),),
+                note="Limits count for each container of a pod. A node that offers none has no working device plugin.",
+            ),
+        ),
+        confidence=Confidence.LIKELY,
+    )
+
+
 _NO_GPU = (
     r"no CUDA-capable device is detected",
     r"No devices were found",

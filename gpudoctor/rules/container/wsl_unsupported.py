@@ -29,7 +29,7 @@ from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.relations import driver_version
 from gpudoctor.remedies import InstallDriver, Run
 from gpudoctor.rules._printed import SILENT, heard, in_wsl, works
-from gpudoctor.views import Printed, UserDriver
+from gpudoctor.views import Presence, Printed, UserDriver
 
 RULE = Rule(
     masks=(
@@ -158,6 +158,25 @@ def driver_of_windows(wsl: Wsl, user: UserDriver, cuda: CudaDriver | None) -> Ve
         title=f"The Windows driver {user.version} is too old for WSL, which needs {_FIRST_DRIVER} or newer.",
         evidence=(cite("Windows driver", user.version, user),),
         remedies=(InstallDriver(minimum=_FIRST_DRIVER),),
+    )
+
+
+_NO_ADAPTER = r"WSL environment detected but no adapters were found"
+
+
+@RULE.detector
+def windows_offers_no_adapter(printed: Printed, cuda: CudaDriver | None, presence: Presence | None) -> Verdict:
+    """The container runtime asked Windows for its GPUs and was told of none."""
+    hit = heard(printed, _NO_ADAPTER)
+    if hit is None or works(cuda) or (presence and not presence.present):
+        return NotApplicable(SILENT)
+    return Found(
+        title="Windows offers WSL no NVIDIA GPU.",
+        detail="Windows has no NVIDIA driver, or one or a WSL that is too old for this, or no NVIDIA GPU.",
+        evidence=(hit.evidence,),
+        remedies=(_UPDATE, InstallDriver(minimum=_FIRST_DRIVER)),
+        confidence=Confidence.LIKELY,
+        settled_by=("nvidia-smi.exe", "wsl.exe --list --verbose"),
     )
 
 

@@ -23,7 +23,7 @@ The NVIDIA module logs that a PCI region is invalid (BAR0 is 0M) or that the sys
 from __future__ import annotations
 
 from gpudoctor.engine import Rule
-from gpudoctor.facts import CudaDriver, Gpus, KernelDriver, KernelLog, VirtualMachine
+from gpudoctor.facts import CudaDriver, Gpus, KernelDriver, KernelLog, Nvml, VirtualMachine
 from gpudoctor.findings import Confidence, Found, NotApplicable, Verdict
 from gpudoctor.remedies import Run
 from gpudoctor.rules._printed import SILENT, heard, works
@@ -70,6 +70,36 @@ def the_module_says_so(
         detail=hit.text,
         evidence=(hit.evidence,),
         remedies=(_cure(machine),),
+    )
+
+
+# The kernel tries again after such a line; what is still refused at the end stays refused. BAR 1 is the window to the
+# GPU's memory, 256 MiB or more; 14 and 15 are a bridge's. BAR 7 and up of a device are virtual functions', which may
+# go without. https://github.com/torvalds/linux/blob/master/drivers/pci/setup-res.c
+_LARGE = r"\[mem size 0x[1-9a-f][0-9a-f]{7,11} 64bit pref\]"
+_NO_ROOM = (
+    rf"BAR (?:1|14|15): (?:no space for|failed to assign) {_LARGE}",
+    rf"(?:BAR 1|bridge window) {_LARGE}: (?:can't assign; no space|failed to assign)",
+)
+_ROOM = r"BAR 1(?: \[mem 0x[^\]\n]{3,60}\])?: assigned"
+
+
+@RULE.detector
+def the_kernel_has_no_room(
+    printed: Printed, cuda: CudaDriver | None, nvml: Nvml | None, machine: VirtualMachine | None
+) -> Verdict:
+    """The kernel finds no address for a region of a GPU or of a bridge above it."""
+    hit = heard(printed, *_NO_ROOM)
+    if hit is None or works(cuda) or (nvml and nvml.result == "NVML_SUCCESS"):
+        return NotApplicable(SILENT)
+    if heard(printed, _ROOM) or heard(printed, *_TEXTS):
+        return NotApplicable("the region was placed in the end, or the NVIDIA module says more")
+    return Found(
+        title="The kernel finds no room on the PCI bus for the GPU's memory window.",
+        detail=hit.text,
+        evidence=(hit.evidence,),
+        remedies=(_cure(machine),),
+        confidence=Confidence.LIKELY,
     )
 
 

@@ -103,6 +103,6 @@ def a_program_says_so(printed: Printed, gpus: Gpus | None, proved: Proved) -> Ve
         detail=hit.text,
         evidence=(hit.evidence, *((said.evidence,) if said else ())),
         remedies=(_default(),),
-        confidence=Confidence.CERTAIN if said else Confidence.LIKELY,
+        confidence=Confidence.CERTAIN if said else Confidence.POSSIBLE,
         settled_by=() if said else ("nvidia-smi --query-gpu=index,compute_mode --format=csv",),
     )

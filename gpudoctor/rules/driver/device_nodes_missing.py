@@ -27,7 +27,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Container, CudaDriver, DeviceNode, DeviceNodes, Gpus, Jetson, KernelDriver, Nvml, Wsl
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.remedies import CreateDeviceNodes
-from gpudoctor.rules._printed import SILENT, heard, nvml_fails, works
+from gpudoctor.rules._printed import SILENT, heard, nvml_fails, unknown_error, works
 from gpudoctor.views import Printed
 
 RULE = Rule(masks=("smoke-ran-on-cpu",))
@@ -90,7 +90,10 @@ def _refused(node: DeviceNode) -> bool:
 
 
 _FAILS = (
-    r"CUDA_ERROR_UNKNOWN|cudaErrorUnknown\b|CUDA unknown error|cuda error: unknown error|\bcuInit\b[^\n]{0,20}\b999\b",
+    (
+        r"cudaGetDeviceCount returned (?:30|999)\b|CUDA_ERROR_UNKNOWN|cudaErrorUnknown\b|CUDA unknown error"
+        r"|cuda error: unknown error|\bcuInit\b[^\n]{0,20}\b999\b"
+    ),
     r"no CUDA-capable device is detected|No CUDA GPUs are available|CUDA driver initialization failed",
     r"\bCUDA (?:fails|failed|does not work|is not available)\b",
     r"Insufficient Permissions",
@@ -133,6 +136,7 @@ _ABSENT = (
     r"\bnvidia[-_]uvm\b[^\n]{0,20}\bnot loaded\b",
     r"Could not load UVM kernel module",
 )
+_REACHED = r"unsatisfied condition: (?:cuda|driver)|unsupported CUDA version: driver"
 _DENIED = (
     r"Insufficient Permissions",
     r"(/dev/nvidia\S{0,12})[^\n]{0,20}: (?:Permission denied|Operation not permitted)",
@@ -157,6 +161,8 @@ def a_program_says_so(
     hit = absent or denied or (root if fails or (cuda and cuda.code) else None)
     if hit is None or (nodes and nodes.nodes):
         return NotApplicable(SILENT)
+    if heard(printed, _REACHED):
+        return NotApplicable("the container runtime reached the driver and compared its version")
     if absent and not (fails or (cuda and cuda.code) or root or "nvidia-uvm" in hit.text or "UVM" in hit.text):
         return NotApplicable("the absence of a node may be that of the driver")
     titles = {True: "CUDA works for root alone: the device nodes are made too late or not permitted."}
@@ -180,7 +186,7 @@ def an_unknown_error(
 ) -> Verdict:
     """An unknown error of CUDA: a node that is missing is one reason, a broken state of the driver another."""
     hit = heard(printed, _FAILS[0])
-    if hit is None or (cuda and cuda.code != 999) or (wsl and wsl.version) or nvml_fails(nvml):
+    if hit is None or (cuda and not unknown_error(cuda)) or (wsl and wsl.version) or nvml_fails(nvml):
         return NotApplicable(SILENT)
     if (nodes and nodes.nodes) or heard(printed, *_ROOT, *_ABSENT):
         return NotApplicable("more is known of the device nodes")

@@ -27,7 +27,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Container, CudaDriver, DeviceNodes, Gpus, Nvml, Wsl
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.remedies import ReloadDriver, Run
-from gpudoctor.rules._printed import SILENT, heard, nvml_fails, works
+from gpudoctor.rules._printed import SILENT, heard, nvml_fails, unknown_error, works
 from gpudoctor.views import Printed
 
 RULE = Rule(
@@ -71,7 +71,7 @@ def unknown_error_though_all_is_there(
 _UNKNOWN = (
     r"CUDA unknown error - this may be due to an incorrectly set up environment",
     r"CUDA_ERROR_UNKNOWN|cudaErrorUnknown\b|UNKNOWN_ERROR\(99?9?\)",
-    r"\b(?:cuInit|nvcuda|cudaGetDeviceCount)\b[^\n]{0,40}\b(?:999|unknown error)\b",
+    r"\b(?:cuInit|nvcuda|cudaGetDeviceCount)\b[^\n]{0,40}\b(?:999|returned 30|unknown error)\b",
     r"CUDA error: (?:unknown error|unspecified launch failure)",
     r"\bGPU\b[^\n]{0,30}\bno longer available\b",
 )
@@ -113,7 +113,12 @@ def an_unknown_error(
 ) -> Verdict:
     """An unknown error of CUDA: a broken state is one reason, nodes that are missing another."""
     hit = heard(printed, *_UNKNOWN[:3])
-    if hit is None or (cuda and cuda.code != 999) or (wsl and wsl.version) or heard(printed, _MANAGEMENT, _SUSPEND):
+    if (
+        hit is None
+        or (cuda and not unknown_error(cuda))
+        or (wsl and wsl.version)
+        or heard(printed, _MANAGEMENT, _SUSPEND)
+    ):
         return NotApplicable(SILENT)
     if nvml_fails(nvml) or (nodes and nodes.nodes):
         return NotApplicable("more is known of driver and device nodes")

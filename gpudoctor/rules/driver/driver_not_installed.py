@@ -31,6 +31,7 @@ from gpudoctor.facts import (
     Gpus,
     Jetson,
     KernelDriver,
+    KernelModules,
     Nvml,
     PciDevices,
     System,
@@ -142,6 +143,7 @@ def a_program_says_so(
     gpus: Gpus | None,
     presence: Presence | None,
     system: System | None,
+    modules: KernelModules | None,
 ) -> Verdict:
     """The driver's libraries or programs are not found; inside a container this is about the container."""
     host = heard(printed, *_HOST)
@@ -151,6 +153,8 @@ def a_program_says_so(
         hit = heard(printed, *_IN_PASSING)
     if hit is None or works(cuda) or (module and module.version) or (system and system.os == "macos"):
         return NotApplicable(SILENT)
+    if modules and "nvidia" in modules.loaded:
+        return NotApplicable("the kernel module is loaded: a tool of the driver is missing, not the driver")
     answers = nvml is not None and not nvml_fails(nvml) and (nvml.result == "NVML_SUCCESS" or nvml.driver)
     if answers or (gpus and any(gpu.pci for gpu in gpus.gpus)) or (presence and not presence.present):
         return NotApplicable("a driver answers elsewhere in the text, or there is no GPU")

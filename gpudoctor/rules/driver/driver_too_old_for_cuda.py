@@ -173,6 +173,30 @@ _TEXTS = (
 )
 
 
+# The container runtime compares the image's NVIDIA_REQUIRE_CUDA with the host's driver before it starts anything.
+# https://github.com/NVIDIA/libnvidia-container/blob/main/src/cli/dsl.c
+_REQUIRED = (
+    r"requirement error: unsatisfied condition: cuda ?>= ?(\d{1,2}\.\d{1,2})",
+    r"unsupported CUDA version: driver \d{1,2}\.\d{1,2} < image (\d{1,2}\.\d{1,2})",
+)
+
+
+@RULE.detector
+def the_image_requires_more(printed: Printed, cuda: CudaDriver | None, nvml: Nvml | None) -> Verdict:
+    """The container runtime refused to start an image that asks for a newer CUDA than the driver's."""
+    hit = heard(printed, *_REQUIRED)
+    if hit is None:
+        return NotApplicable("no container runtime says so")
+    driver = nvml.driver if nvml else None
+    return Found(
+        title=f"The NVIDIA driver is too old for this image, which requires CUDA {hit.match[1]}.",
+        detail="Take an image for an older CUDA, or update the driver on the host.",
+        evidence=(hit.evidence, *((cite("driver", driver, nvml),) if nvml and driver else ())),
+        remedies=(InstallDriver(),),
+        confidence=Confidence.LIKELY if works(cuda) else Confidence.CERTAIN,
+    )
+
+
 # TensorFlow asks the CUDA runtime only after the driver has listed a GPU, so there is a driver.
 _AFTER_THE_DRIVER = r"cudaGetDevice\(\) failed\. Status: CUDA driver version is insufficient"
 

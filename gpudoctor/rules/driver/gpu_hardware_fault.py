@@ -128,6 +128,7 @@ _TEXTS = (
     r"Remapping Failure Occurred\s{0,20}:\s{0,4}Yes",
     r"ROW_REMAP_FAILURE\W{1,6}1\b",
     r"does not have the necessary power cables connected",
+    r"\bNV_ERR_RESET_REQUIRED\b|\bNVML_ERROR_RESET_REQUIRED\b|\bGPU requires reset\b",
     r"\bXid\b:?(?: \((?:PCI:)?[0-9a-f:.]{4,20}\))?\s?[:=]?\s{0,3}(?:48|64|95|140|143|171|172)\b",
 )
 _SOFTER = (r"infoROM is corrupted at gpu [0-9A-Fa-f:.]{4,20}",)

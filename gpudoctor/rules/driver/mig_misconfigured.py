@@ -106,7 +106,7 @@ _NO_INSTANCE = (
     r"\bMIG (?:mode )?(?:is )?enabled (?:but|and|with) (?:has )?no (?:MIG )?(?:devices?|instances?)",
 )
 _COUNT = r"device >= 0 && device < num_gpus"
-_MODE = r"\bin MIG mode\b|\bMIG mode (?:is )?(?:on|enabled)\b|\bMIG M\.\W{1,20}Enabled\b"
+_MODE = r"\bin MIG mode\b|\bMIG mode (?:is )?(?:on|enabled)\b|\bMIG M\.\W{1,20}Enabled\b|\bMIG[- ]\d{1,2}g\.\d{1,3}gb\b"
 
 
 @RULE.detector

@@ -23,6 +23,8 @@ NVIDIA's module is not, or the NVIDIA module or its installer says that nouveau 
 
 from __future__ import annotations
 
+from typing import Literal
+
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import CudaDriver, DriverFiles, KernelModules, PciDevices
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
@@ -66,8 +68,8 @@ def bound_on_the_bus(pci: PciDevices, files: DriverFiles | None) -> Verdict:
     )
 
 
-def _block() -> tuple[InstallDriver | ReplaceNouveau, ...]:
-    return (InstallDriver(), ReplaceNouveau(module="nouveau"))
+def _holder(text: str) -> Literal["nouveau", "nova_core"]:
+    return "nova_core" if "nova" in text.lower() else "nouveau"
 
 
 @RULE.detector
@@ -92,7 +94,7 @@ def loaded_in_place_of_nvidias(
 
 _TEXTS = (
     r"Nouveau kernel driver is currently in use by your system",
-    r"is already bound to nouveau",
+    r"is already bound to (nouveau|Nova\w{0,8})\b",
     r"a driver such as:?[^\n]{0,20} nouveau[^\n]{0,60} was loaded and obtained ownership",
     r"\bKernel driver in use: (?:nouveau|nova)",
     r"\b(?:renderer|OpenGL|graphics)\b[^\n]{0,20}\bNV1[0-9A-F]{2}\b",
@@ -106,9 +108,9 @@ def a_program_says_so(printed: Printed, modules: KernelModules | None, cuda: Cud
     if hit is None or works(cuda) or (modules and {"nvidia", "nouveau"} & set(modules.loaded)):
         return NotApplicable(SILENT)
     return Found(
-        title="nouveau holds the GPU; NVIDIA's driver cannot use it.",
+        title=f"{_holder(hit.text)} holds the GPU; NVIDIA's driver cannot use it.",
         detail=hit.text,
         evidence=(hit.evidence,),
-        remedies=_block(),
+        remedies=(InstallDriver(), ReplaceNouveau(module=_holder(hit.text))),
         confidence=Confidence.LIKELY,
     )

@@ -51,6 +51,7 @@ BARE = change(
     cuda=f.NOT_IN_PASTE,
     nvml=f.NOT_IN_PASTE,
     kernel_driver=f.NOT_IN_PASTE,
+    kernel_modules=f.NOT_IN_PASTE,
     pci=f.NOT_IN_PASTE,
     gpus=f.NOT_IN_PASTE,
     container=f.NOT_IN_PASTE,
@@ -93,3 +94,9 @@ def test_what_tensorflow_and_pytorch_log_in_passing_counts_only_where_a_gpu_is_m
     assert findings(says(text, says(warning, BARE)), "driver-not-installed") == ()
     missed = says("torch.cuda.is_available() returns False", says(warning, BARE))
     assert found(missed, "driver-not-installed").severity.value == "error"
+
+
+def test_a_missing_tool_is_no_missing_driver_where_its_module_is_loaded() -> None:
+    loaded = change(BARE, kernel_modules=f.KernelModules(source="lines 2-4", loaded=("nvidia_drm", "nvidia")))
+    assert findings(says("nvidia-smi not found", loaded), "driver-not-installed") == ()
+    assert len(findings(says("nvidia-smi not found", BARE), "driver-not-installed")) == 1
