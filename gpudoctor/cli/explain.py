@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from gpudoctor import plugins
 from gpudoctor.cli.console import emit
 from gpudoctor.cli.diagnose import Format
 from gpudoctor.engine import Rule
@@ -28,11 +27,15 @@ def explain(
 
 def _listed(name: str = "") -> tuple[Rule, ...]:
     """All rules, those of plug-ins last; these are asked only where one of them may be meant."""
+    from gpudoctor import plugins
+
     own = all_rules()
     return own if any(rule.name == name for rule in own) else (*own, *plugins.rules())
 
 
 def _near(name: str) -> str:
+    from gpudoctor import plugins
+
     near = difflib.get_close_matches(name, [*names(), *plugins.rule_names()], 3)
     return f" Close to it: {', '.join(near)}." if near else " All names: gpudoctor rules"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from gpudoctor import config, plugins, rules
+from gpudoctor import config
 from gpudoctor.config import Config, ConfigError
 
 
@@ -31,6 +31,8 @@ def silenced(option: Iterable[str], settings: Config) -> Mapping[str, str]:
     option = tuple(option)
     if not option and not settings.ignore:
         return {}
+    from gpudoctor import plugins, rules
+
     try:
         return config.silenced(option, settings, (*rules.names(), *plugins.rule_names()))
     except ConfigError as error:
