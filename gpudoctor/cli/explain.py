@@ -12,6 +12,7 @@ from gpudoctor.cli.console import emit
 from gpudoctor.cli.diagnose import Format
 from gpudoctor.engine import Rule
 from gpudoctor.rules import all_rules, names
+from gpudoctor.rules.pages import page
 
 
 def explain(
@@ -38,11 +39,6 @@ def _near(name: str) -> str:
 
     near = difflib.get_close_matches(name, [*names(), *plugins.rule_names()], 3)
     return f" Close to it: {', '.join(near)}." if near else " All names: gpudoctor rules"
-
-
-def page(rule: Rule) -> str:
-    """The page of a rule as Markdown, which reads well on a terminal too."""
-    return f"# {rule.name}\n\n{rule.title}\n\n{rule.explanation}\n"
 
 
 def rules(
