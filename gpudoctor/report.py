@@ -9,7 +9,7 @@ import msgspec
 
 from gpudoctor.engine import Draft, Judgement, Rule, evaluate, rank
 from gpudoctor.facts import Facts
-from gpudoctor.findings import Finding, Outcome, Reading, Report, Silenced
+from gpudoctor.findings import Evidence, Finding, Outcome, Reading, Report, Silenced
 from gpudoctor.matrix import Matrix, load
 from gpudoctor.prescribe import prescribe
 from gpudoctor.rules import all_rules
@@ -36,7 +36,8 @@ def judge(
     """
     matrix = matrix or load()
     judgements = (*_judgements(tuple(all_rules() if rules is None else rules), facts, matrix, ignore), *more)
-    findings = tuple(_with_fixes(draft, facts, matrix) for draft in rank(judgements, allow_cpu=facts.request.allow_cpu))
+    drafts = rank(judgements, allow_cpu=facts.request.allow_cpu)
+    findings = tuple(_with_gpu(_with_fixes(draft, facts, matrix), facts) for draft in drafts)
     missing = unknown(facts, findings)
     return Report(
         gpudoctor=facts.gpudoctor,
@@ -76,3 +77,14 @@ def _with_fixes(draft: Draft, facts: Facts, matrix: Matrix) -> Finding:
         return draft.finding
     fixes = tuple(prescribe(remedy, facts, matrix) for remedy in draft.remedies)
     return msgspec.structs.replace(draft.finding, fixes=fixes)
+
+
+def _with_gpu(finding: Finding, facts: Facts) -> Finding:
+    """Where there are several GPUs, the name and the address of the one that a finding is about are evidence."""
+    gpus = facts.known_gpus()
+    gpu = next((one for one in gpus if one.index == finding.about.gpu), None)
+    named = ", ".join(filter(None, (gpu.name, gpu.pci))) if gpu else ""
+    if gpu is None or not named or len(gpus) == 1:
+        return finding
+    which = Evidence(fact=f"GPU {gpu.index}", value=named, source=gpu.source)
+    return msgspec.structs.replace(finding, evidence=(*finding.evidence, which))

@@ -88,6 +88,9 @@ def presence(facts: Facts) -> Presence | Missing:
         return Presence(source=facts.gpus.source, present=True, names=names)
     if isinstance(facts.cuda, CudaDriver) and facts.cuda.count:
         return Presence(source=facts.cuda.source, present=True, names=facts.cuda.names)
+    if isinstance(facts.nvml, Nvml) and facts.nvml.result == "NVML_ERROR_LIB_RM_VERSION_MISMATCH":
+        # A kernel module answered, and it loads only where a GPU is, also where /sys and /proc do not show it.
+        return Presence(source=facts.nvml.source, present=True, names=("NVIDIA GPU",))
     if isinstance(facts.jetson, Jetson) and facts.jetson.l4t:
         return Presence(source=facts.jetson.source, present=True, names=(facts.jetson.model or "Tegra",))
     if isinstance(facts.wsl, Wsl) and facts.wsl.version:

@@ -32,6 +32,7 @@ CPU_SECONDS = 2.0
 """Of one input, with the instrumentation's own cost: what is linear needs a tenth of it."""
 _REPEATED = 0xF0
 """A first byte from here on repeats the rest up to the longest input, where what is not linear shows."""
+_SELDOM = 10
 _SHORTEST_SAMPLE = 20
 
 
@@ -185,7 +186,8 @@ def sow(folder: Path) -> None:
     (folder / "seeds").mkdir(parents=True, exist_ok=True)
     found = samples()
     for number, text in enumerate(found):
-        (folder / "seeds" / f"{number:04}").write_bytes(b"\x00" + text.encode("utf-8", "replace")[: LONGEST - 1])
+        first = bytes([_REPEATED if number % _SELDOM == 0 else 0])
+        (folder / "seeds" / f"{number:04}").write_bytes(first + text.encode("utf-8", "replace")[: LONGEST - 1])
     words = {word for text in found for word in re.findall(r"[A-Za-z][\w.+-]{2,23}|[=|:+-]{2,8}|\d+\.\d+[\d.]*", text)}
     (folder / "words").write_text("".join(f'"{word}"\n' for word in sorted(words)), "ascii", "ignore")
 
