@@ -18,7 +18,7 @@ import typing
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -109,25 +109,37 @@ def _has(hint: Any, wanted: Any) -> bool:
     return any(_has(argument, wanted) for argument in typing.get_args(hint))
 
 
-def _strings(value: Any, under: str = "") -> Iterator[tuple[str, str]]:
+@cache
+def _open_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Fields of a record in which any text may stand."""
+    untouched = _closed_fields(kind) | _NAMES.get(kind, frozenset())
+    return tuple(name for name in kind.__struct_fields__ if name not in untouched)
+
+
+def _strings(value: Any, under: str = "") -> list[tuple[str, str]]:
     """Every open string of a record with the name of its field, in order."""
+    found: list[tuple[str, str]] = []
+    _add_strings(value, under, found)
+    return found
+
+
+def _add_strings(value: Any, under: str, found: list[tuple[str, str]]) -> None:
     if isinstance(value, str):
-        yield under, value
+        if value:
+            found.append((under, value))
     elif isinstance(value, msgspec.Struct):
-        untouched = _closed_fields(type(value)) | _NAMES.get(type(value), frozenset())
-        for name in value.__struct_fields__:
-            if name not in untouched:
-                yield from _strings(getattr(value, name), name)
+        for name in _open_fields(type(value)):
+            _add_strings(getattr(value, name), name, found)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield "", key
-            yield from _strings(item)
+            found.append(("", key))
+            _add_strings(item, "", found)
     elif isinstance(value, frozenset):
         for item in sorted(value):
-            yield from _strings(item, under)
+            _add_strings(item, under, found)
     elif isinstance(value, tuple):
         for item in value:
-            yield from _strings(item, under)
+            _add_strings(item, under, found)
 
 
 # ---------------------------------------------------------------------------------------------- learning
@@ -189,7 +201,7 @@ _KNOWN_PROGRAMS = re.compile(
 
 def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
     named = [*_strings(facts.gpus), *_strings(whole)]
-    texts = [text for _, text in named]
+    texts = [text for _, text in named if not _inert(text)]
     homes = _homes(texts)
     home = identity.home or next((path for path, _ in homes.most_common(1)), None)
     people = [identity.user or "", _name_in(home or ""), *map(_name_in, homes), *_said(_PROMPT, "user", texts)]
@@ -277,7 +289,8 @@ def _versions(named: Iterable[tuple[str, str]]) -> frozenset[str]:
     """Four-part versions, which look like IP addresses and are none."""
     found: set[str] = set()
     for under, text in named:
-        found.update(_PINNED.findall(text))
+        if not _inert(text):
+            found.update(_PINNED.findall(text))
         if under in _VERSION_FIELDS and _VERSION.fullmatch(text):
             found.add(text)
     return frozenset(found)
@@ -401,6 +414,9 @@ class _Cleaner:
 
     def __init__(self, known: _Known) -> None:
         self._known = known
+        self._labels = {**dict.fromkeys(known.hosts, "host"), **known.people}
+        names = "|".join(re.escape(name) for name in sorted(self._labels, key=len, reverse=True))
+        self._names = re.compile(rf"(?<![A-Za-z0-9])(?:{names})(?![A-Za-z0-9])", re.IGNORECASE) if names else None
         self.count = 0
 
     def walk(self, value: _S, clean: Callable[[str], str] | None = None) -> _S:
@@ -416,21 +432,23 @@ class _Cleaner:
         elif isinstance(value, frozenset):
             result = frozenset(self.walk(item, clean) for item in value)
         elif isinstance(value, tuple):
-            result = tuple(self.walk(item, clean) for item in value)
+            result = tuple([self.walk(item, clean) for item in value])
         return typing.cast(_S, result)
 
     def _record(self, record: msgspec.Struct) -> msgspec.Struct:
         kind = type(record)
-        untouched = _closed_fields(kind) | _NAMES.get(kind, frozenset())
         changes: dict[str, Any] = {}
         if isinstance(record, Environment):
             changes["variables"] = self._variables(record.variables)
         if isinstance(record, GpuProcess) and record.name is not None:
             changes["name"] = self._changed(record.name, _program(record.name))
-        for name in kind.__struct_fields__:
-            if name not in untouched and name not in changes:
-                changes[name] = self.walk(getattr(record, name), self._way(kind, name))
-        return replace(record, **changes)
+        for name in _open_fields(kind):
+            value = getattr(record, name)
+            if value and name not in changes:
+                changed = self.walk(value, self._way(kind, name))
+                if changed != value:
+                    changes[name] = changed
+        return replace(record, **changes) if changes else record
 
     def _way(self, kind: type, name: str) -> Callable[[str], str]:
         if name in _COMMANDS.get(kind, frozenset()):
@@ -460,13 +478,13 @@ class _Cleaner:
     def command(self, command: str) -> str:
         """A shell command, with the home folder in a form that the shell expands where it stands."""
         home = self._known.home
-        if home:
+        if home and home in command:
             command = self._changed(command, shell_home(command, home))
         return self._rest(command, tilde=False)
 
     def prose(self, text: str) -> str:
         """Any other text."""
-        if self._known.home:
+        if self._known.home and self._known.home in text:
             bounded = rf"(?<![\w.~/\\-]){re.escape(self._known.home)}(?![\w.-])"
             text = self._sub(re.compile(bounded), text, lambda _: "~")
         return self._rest(text, tilde=True)
@@ -474,12 +492,18 @@ class _Cleaner:
     def _rest(self, text: str, tilde: bool) -> str:
         for name, shown in self._known.programs.items():
             text = self._literal(name, shown, text)
+        if _inert(text):
+            return self._people(text)
+        text = self.by_shape(text)
+        text = self._sub(_HOME, text, lambda match: self._home(match, tilde))
+        return self._people(text)
+
+    def by_shape(self, text: str) -> str:
+        """The text without what looks private wherever it stands."""
         text = self._sub(_KEY_BLOCK, text, lambda _: SECRET)
         text = self._sub(_URL, text, lambda match: _url(match[0]))
         text = self._secrets(text)
-        text = self._addresses(text)
-        text = self._sub(_HOME, text, lambda match: self._home(match, tilde))
-        return self._people(text)
+        return self._addresses(text)
 
     def _literal(self, name: str, shown: str, text: str) -> str:
         return self._sub(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), text, lambda _: shown)
@@ -530,12 +554,29 @@ class _Cleaner:
         return match[0][: -len(name)] + self._known.people.get(name.lower(), "user")
 
     def _people(self, text: str) -> str:
-        labels = {**dict.fromkeys(self._known.hosts, "host"), **self._known.people}
-        if not labels:
+        if self._names is None or (text.isascii() and not self._mentioned(text.lower())):
             return text
-        names = "|".join(re.escape(name) for name in sorted(labels, key=len, reverse=True))
-        pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{names})(?![A-Za-z0-9])", re.IGNORECASE)
-        return self._sub(pattern, text, lambda match: labels.get(match[0].lower(), "user"))
+        return self._sub(self._names, text, lambda match: self._labels.get(match[0].lower(), "user"))
+
+    def _mentioned(self, lowered: str) -> bool:
+        return any(name in lowered for name in self._labels)
+
+
+_REMEMBERED = 400  # characters; what is longer is rarely met again
+
+
+@lru_cache(maxsize=1 << 14)
+def _inert(text: str) -> bool:
+    """Whether nothing in a text is private by its shape, nor teaches a name: then only names learned elsewhere count.
+
+    Most texts of a report are gpudoctor's own and come again in every report.
+    """
+    if len(text) > _REMEMBERED or any(pattern.search(text) for pattern in _TEACHING):
+        return False
+    return _Cleaner(_Known()).by_shape(text) == text
+
+
+_TEACHING = (_HOME, _PROMPT, _HOST_SAID, _DEVICE, _PINNED)
 
 
 def _without_clashes(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
