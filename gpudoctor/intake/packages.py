@@ -15,6 +15,11 @@ _ROW = re.compile(
     rf"([A-Za-z0-9_][\w.-]{{0,80}}) {{1,60}}({_VERSION})(?: {{1,30}}(\S{{1,200}}))?(?: {{1,30}}(\S{{1,60}}))? {{0,4}}$"
 )
 _WHEEL = re.compile(r"([A-Za-z0-9]\w{0,60}?)-(\d[\w.+]{0,60})-(?:cp|py)\d[\w.]{0,20}-\w{1,30}-[\w.]{1,80}\.whl")
+# What only conda prints in the third column: a build string, or its marks of what pip installed.
+_CONDA_BUILD = re.compile(
+    r"pypi_0|<pip>|(?:\w{1,30}_)?(?:py\d\.?\d{1,2}|h[0-9a-f]{7})\w{0,40}(?:\.\w{1,20}){0,3}_\d{1,4}\w{0,4}|\w{0,30}py\d\.?\d{1,2}_\d{1,4}"
+    r"|(?:mkl|eigen|gpu)_py\d{2,3}h[0-9a-f]{7}_\d{1,4}|(?:py\d\.\d{1,2})_(?:cpu|cuda)[\w.]{0,40}"
+)
 _CONDA_PATH = re.compile(r"packages in environment at (.{1,300}?):?$")
 _SHOW = ("Name:", "Version:", "Summary:", "Home-page:", "Author:", "Author-email:", "License:", "License-Expression:",
          "Location:", "Requires:", "Required-by:", "Editable project location:",
@@ -25,6 +30,7 @@ def read_packages(paste: Paste) -> Iterator[Piece]:
     """All lists in the paste, one after another."""
     yield from _shown(paste)
     yield from _tables(paste)
+    yield from _conda_rows(paste)
     yield from _freezes(paste)
 
 
@@ -50,6 +56,17 @@ def _tables(paste: Paste) -> Iterator[Piece]:
         tool = _list_command(command)
         if tool and position + 1 < len(texts) and not paste.taken[position + 1]:
             yield from _rows(paste, position, tool)
+
+
+def _conda_rows(paste: Paste) -> Iterator[Piece]:
+    """Rows that lost their heading, by a build string that no other tool prints."""
+    if "_" not in paste.text and "<pip>" not in paste.text:
+        return
+    for position in paste.free():
+        row = _ROW.match(paste.texts[position]) if position not in paste.commands else None
+        if row and row[3] and _CONDA_BUILD.fullmatch(row[3]):
+            paste.take(position)
+            yield _of_row(row, paste.where(position), "conda list")
 
 
 def _list_command(command: str) -> str | None:
@@ -86,7 +103,7 @@ def _of_row(row: re.Match[str], where: str, tool: str) -> SeenPackage:
     name, version, third, fourth = row.groups()
     if tool == "conda list":
         build, channel = third or "", fourth or ""
-        if third == "pypi" or channel == "pypi" or build.startswith("pypi"):
+        if third in ("pypi", "<pip>") or channel == "pypi" or build.startswith("pypi"):
             return SeenPackage(name, version, where, "pip list", installer="pip")
         return SeenPackage(name, version, where, tool, build, channel, installer="conda")
     location = third if third and ("/" in third or "\\" in third) else None
@@ -141,7 +158,7 @@ def _environment_file(paste: Paste) -> Iterator[Piece]:
             if not re.fullmatch(r"[\w.-]{1,80}(?:=[\w.*+-]{1,80}){0,2}", text):
                 break
             paste.take(position)
-            if len(parts) > 1 and parts[1][:1].isdigit():
+            if len(parts) > 1 and parts[1][:1].isdecimal():
                 build = parts[2] if len(parts) > 2 else ""
                 yield SeenPackage(parts[0], parts[1], paste.where(position), "conda list", build, installer="conda")
 

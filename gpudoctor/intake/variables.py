@@ -29,6 +29,9 @@ _PYTHON = re.compile(
     r"os\.(?:environ\[|putenv\(|environ\.setdefault\()[\"']([A-Z][A-Z0-9_]{2,60})[\"'](?:\] ?= ?|, ?)[\"']"
     r"([^\"'\n]{0,300})[\"']"
 )
+_PROGRAM = re.compile(
+    r"(?:\S{0,100}/)?(?:python[\d.]{0,5}|torchrun|accelerate|deepspeed|bash|sh|uv|uvx|jupyter|srun|mpirun|vllm)"
+)
 _ECHOED = re.compile(r"(?:echo|printenv) \"?\$?\{?([A-Z][A-Z0-9_]{2,60})\}?\"?$")
 
 
@@ -56,18 +59,27 @@ def _line(paste: Paste, position: int, text: str) -> Iterator[Piece]:
         yield from _shown_below(paste, position, echoed[1])
         return
     found = _ASSIGNED.match(text)
-    if found and matters(found[1]) and not (command and " " in found[2].strip()):
+    inline = command and " " in found[2].strip() if found else False
+    if found and matters(found[1]) and not inline and not _runs_a_program(found[2]):
         paste.take(position)
         yield from _variable(found[1], _value(found[2]), where)
         return
     if command or text.startswith(("srun", "torchrun", "python")) or " python" in text:
-        for inline in _INLINE.finditer(text[:1000]):
-            if matters(inline[1]):
-                yield from _variable(inline[1], _value(inline[2]), where)
+        for setting in _INLINE.finditer(text[:1000]):
+            if matters(setting[1]):
+                yield from _variable(setting[1], _value(setting[2]), where)
     if "environ" in text or "putenv" in text:
         for setting in _PYTHON.finditer(text[:1000]):
             if matters(setting[1]):
                 yield from _variable(setting[1], setting[2], where)
+
+
+def _runs_a_program(value: str) -> bool:
+    """Whether a program follows the value: the line sets the variable for that program alone."""
+    if value[:1] in ("'", '"'):
+        return False
+    following = (word for word in value[:1000].split()[1:9] if "=" not in word)
+    return _PROGRAM.fullmatch(next(following, "")) is not None
 
 
 def _shown_below(paste: Paste, position: int, name: str) -> Iterator[Piece]:

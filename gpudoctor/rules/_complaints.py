@@ -13,6 +13,7 @@ _TORCH = (
     r"\bCUDA is not available\b",
     r"torch\.version\.cuda(?: is| ?==?|:) ?None",
     r"Torch is not able to use GPU",
+    r"No CUDA runtime is found, using CUDA_HOME=",
     r"Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False",
 )
 

@@ -35,14 +35,14 @@ from gpudoctor.rules._texts import first_match, search
 RULE = Rule(frameworks=("torch",), without_gpu="none", masks=("cuda-home-missing",))
 
 _TEXTS = (
-    r"detected CUDA version \([\d.]+\) mismatches the version that was used to compile",
+    r"detected CUDA version \((?:[\d.]+|%s)\) mismatches the version that was used to compile",
     r"Installed CUDA version [\d.]+ does not match the version torch was compiled with [\d.]+",
     r"CUDAMismatchException",
     r"Cuda extensions are being compiled with a version of Cuda that does not match",
     r"PyTorch (?:CUDA )?version and (?:the )?system CUDA version do(?:es)? not match",
     r"PyTorch binaries were compiled with Cuda [\d.]+",
     r"(?:nvcc|CUDA toolkit) version [\d.]+ (?:does not match|doesn't match|differs from) .{0,60}torch",
-    r"nvcc fatal {1,4}: Unsupported gpu architecture '(?:compute|sm)_\w{2,5}'",
+    r"nvcc fatal {0,4}: Unsupported gpu architecture '(?:compute|sm)_\w{2,5}'",
     r"Value '(?:compute|sm)_\w{2,5}' is not defined for option 'gpu-(?:architecture|code)'",
     r"unsupported GNU version! gcc versions later than \d+ are not supported",
     r"FlashAttention is only supported on CUDA [\d.]+ and above",

@@ -80,6 +80,7 @@ _CERTAIN = (
         r"version \S{1,30}"
     ),
     r"Mismatched PJRT plugin PJRT API version \([\d.]{1,8}\) and framework PJRT API version",
+    r"Unexpected PJRT_\w{1,60} size: expected \d{1,5}, got \d{1,5}",
     r"jaxlib (?:version )?\S{1,20} (?:is )?(?:newer than and )?incompatible with jax version \S{1,20}",
     r"jax requires jaxlib(?: version)? ?(?:>=|at least) ?\S{1,20}",
     r"jaxlib is version [\d.]{3,12}, but this version of jax requires version >= [\d.]{3,12}",

@@ -184,6 +184,9 @@ _NAMED = (
     r"cannot import name '\w{1,40}' from 'triton\.[\w.]{1,60}'",
     r"installed wheel \S{0,100}cxx11abi(?:TRUE|FALSE)",
     r"The installed version of bitsandbytes was compiled without GPU support",
+    # bitsandbytes has one library a CUDA version and looks for that of PyTorch.
+    r"Required library version not found: libbitsandbytes_cuda\w{1,20}\.so",
+    r"Could not find the bitsandbytes CUDA binary at",
 )
 # Mangled names of PyTorch's own namespaces: at, c10, torch. A name of another library is another matter.
 _MANGLED = r": undefined symbol: _ZNK?K?\w{0,4}(?:2at|3c10|5torch|8c10_cuda)\w{0,300}"

@@ -72,6 +72,7 @@ _TEXTS = (
     r"CUDA_ERROR_NO_BINARY_FOR_GPU",
 )
 _OWN_WORDS = (
+    r"\bSM ?\d{2,3} kernels? (?:is|are) not available",
     r"FlashAttention (?:only )?supports? (?:only )?Ampere GPUs or newer",
     (
         r"requires? (?:a )?(?:GPU with )?(?:CUDA )?compute capability (?:of )?(?:at least |>= "

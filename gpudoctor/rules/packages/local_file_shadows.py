@@ -73,6 +73,7 @@ _LIKELY = (
     r"No module named 'torch\._C'",
     r"No module named '?tensorflow\.python'?$",
     r"module 'torch' has no attribute '(?:Tensor|nn|cuda|__version__)'",
+    r"'module' object has no attribute '(?:Tensor|cuda)'",
     r"module 'tensorflow' has no attribute '(?:__version__|constant|Variable)'",
     r"module 'jax' has no attribute '(?:numpy|__version__)'",
     r"module 'numpy' has no attribute '(?:array|ndarray|__version__)'",

@@ -73,6 +73,8 @@ _TEXTS = (
     rf"Could not load library {_LIBRARIES}\w{{0,40}}\.so\.\d{{1,2}}\. Error: \S{{1,200}}: cannot open shared object",
     r"undefined symbol: __nvJitLink\w+, version libnvJitLink\.so\.\d+",
     r"undefined symbol: nccl\w+",
+    # CTranslate2 loads them by name; on Windows they are DLLs.
+    r"Library (?:lib)?cu(?:blas|dnn|dart|fft|sparse|solver|rand)\w{0,30}\.(?:so|dll)[\d.]{0,6} is not found or cannot",
     r"ValueError: lib\w{3,20}\.so\.\*\[0-9\]\S{0,40} not found in the system path",
     r"Unable to load cu(?:SPARSE|DNN|BLAS|SOLVER|FFT|PTI|DA)\. Is it installed\?",
     r"The cu\w{3,10} library was not found",

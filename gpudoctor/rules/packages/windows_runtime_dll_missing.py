@@ -43,8 +43,9 @@ _CERTAIN = (
     r"Could not find '(?:msvcp140|vcruntime140)\w{0,4}\.dll'",
 )
 _LIKELY = (
-    r"\[WinError (?:126|1114|127|182)\] .{0,140}Error loading .{1,260}\.dll\"?",
-    r"Error loading \"[^\"]{0,220}torch\\{1,2}lib\\{1,2}\w{1,40}\.dll\" or one of its dependencies",
+    # A log may break the line before or inside the path.
+    r"\[WinError (?:126|1114|127|182)\] .{0,140}Error loading(?: .{1,260}\.dll\"?|$)",
+    r"torch\\{1,2}lib\\{1,2}\w{1,40}\.dll\" or one of its dependencies",
     r"DLL load failed while importing _pywrap_\w{1,60}: .{1,120}",
     (
         r"DLL load failed(?: while importing \w{1,60})?: (?:The specified (?:module|procedure) could not be found"

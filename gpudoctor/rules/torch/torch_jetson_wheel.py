@@ -111,6 +111,26 @@ def generic_wheel_on_the_board(
     return _found(f"{name_of(framework)} {build.version} is a generic ARM wheel, on {board.name}.", build, board)
 
 
+@RULE.detector
+def no_gpu_listed_on_the_board(
+    framework: Framework,
+    imported: Imported,
+    jetson: Jetson | None,
+    system: System | None,
+    gpus: Gpus | None,
+    matrix: Matrix,
+) -> Verdict:
+    """A framework of unknown build lists no GPU on a board that needs NVIDIA's builds."""
+    if isinstance(framework.build, Build):
+        return NotApplicable("the build is known")
+    board = _board(jetson, system, gpus, matrix)
+    if board is None or not board.own_wheels:
+        return NotApplicable("no Jetson that needs NVIDIA's own wheels")
+    if imported.available is not False:
+        return Passed("the framework is not known to list no GPU")
+    return _found(f"A generic ARM wheel does not serve the GPU of {board.name}.", imported, board)
+
+
 _TEXTS = (
     r"version `GLIBC_[\d.]{3,6}' not found",
     r"is not a supported wheel on this platform",
