@@ -367,7 +367,7 @@ def _group_stats(group: int) -> Iterator[list[str]]:
     except OSError:
         return
     for name in names:
-        if not name.isdigit():
+        if not name.isdecimal():
             continue
         try:
             text = Path("/proc", name, "stat").read_text("utf-8", "replace")

@@ -58,7 +58,7 @@ def _block(paste: Paste, start: int) -> Iterator[Piece]:
         text = paste.texts[position]
         if paste.taken[position] or position in paste.commands or strangers >= _STRANGERS:
             break
-        if section == "gpus" and text.startswith("GPU ") and text[4:5].isdigit():
+        if section == "gpus" and text.startswith("GPU ") and text[4:5].isdecimal():
             paste.take(position)
             yield from statements.read("gpu models and configuration", text, paste.where(position), Trust.SHOWN) or ()
             continue

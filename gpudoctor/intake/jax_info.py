@@ -29,7 +29,7 @@ def read_jax_info(paste: Paste) -> Iterator[Piece]:
 
 
 def _line(name: str, value: str, where: str) -> Iterator[Piece] | None:
-    if name in ("jax", "jaxlib", "numpy") and value[:1].isdigit():
+    if name in ("jax", "jaxlib", "numpy") and value[:1].isdecimal():
         return iter((SeenPackage(name, value.split()[0], where, f"{name}.__version__"),))
     if name == "python":
         return statements.read("python version", value, where, Trust.SHOWN)

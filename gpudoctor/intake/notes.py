@@ -76,7 +76,7 @@ def _mig(values: dict[str, str], where: str) -> Iterator[Piece]:
     if mode not in ("enabled", "disabled"):
         return
     known = MigInstances(source=where, instances=()) if count == "0" else None
-    if count.isdigit() and 0 < int(count[:3]) <= 56:
+    if count.isdecimal() and 0 < int(count[:3]) <= 56:
         known = MigInstances(source=where, instances=tuple(MigInstance(uuid="") for _ in range(int(count[:3]))))
     gpu = seen(where, 0, modes=GpuModes(source=where, mig=mode == "enabled"), mig=known)
     yield SeenGpus((gpu,), where, Trust.STATED)
@@ -85,7 +85,7 @@ def _mig(values: dict[str, str], where: str) -> Iterator[Piece]:
 def _link(values: dict[str, str], where: str) -> Iterator[Piece]:
     def number(key: str) -> int | None:
         text = values.get(key, "")
-        return int(text) if text.isdigit() and len(text) < 4 else None
+        return int(text) if text.isdecimal() and len(text) < 4 else None
 
     link = GpuLink(
         source=where,

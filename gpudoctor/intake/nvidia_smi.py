@@ -122,7 +122,7 @@ class _Table:
 
     def _gpu(self, cells: list[str], position: int) -> None:
         first = cells[0].split()
-        if len(first) >= 2 and first[0].isdigit() and len(first[0]) <= 3 and len(cells) > 1 and _BUS.search(cells[1]):
+        if len(first) >= 2 and first[0].isdecimal() and len(first[0]) <= 3 and len(cells) > 1 and _BUS.search(cells[1]):
             self.gpus.append(self._first_row(int(first[0]), first[1:], cells, position))
         elif self.gpus and len(cells) >= 2 and ("MiB" in cells[1] or "%" in cells[0] or "Usage" not in cells[1]):
             self.gpus[-1] = self._next_row(self.gpus[-1], cells)
@@ -173,13 +173,13 @@ class _Table:
 
     def _process(self, body: str) -> None:
         tokens = body.split()
-        if len(tokens) < 4 or not tokens[0].isdigit() or len(tokens[0]) > 3:
+        if len(tokens) < 4 or not tokens[0].isdecimal() or len(tokens[0]) > 3:
             return
         for place in range(1, min(len(tokens) - 1, 5)):
-            if tokens[place].isdigit() and tokens[place + 1] in ("C", "G", "C+G", "M", "M+C"):
+            if tokens[place].isdecimal() and tokens[place + 1] in ("C", "G", "C+G", "M", "M+C"):
                 kind = "graphics" if tokens[place + 1] == "G" else "compute"
                 used = tokens[-1].removesuffix("MiB")
-                has_size = tokens[-1].endswith("MiB") and used.isdigit() and len(used) < 9
+                has_size = tokens[-1].endswith("MiB") and used.isdecimal() and len(used) < 9
                 name = " ".join(tokens[place + 2 : -1 if has_size or tokens[-1] == "N/A" else None])
                 process = GpuProcess(
                     pid=int(tokens[place][:10]),
@@ -195,7 +195,7 @@ class _Table:
             self.no_mig_devices = True
             return
         tokens = body.split("|")[0].split()
-        if len(tokens) == 4 and all(token.isdigit() and len(token) < 4 for token in tokens):
+        if len(tokens) == 4 and all(token.isdecimal() and len(token) < 4 for token in tokens):
             memory = _MEMORY.search(body)
             instance = MigInstance(
                 uuid="", name=f"GI {tokens[1]} CI {tokens[2]}", memory=int(memory[2]) * MIB if memory else None
@@ -216,7 +216,7 @@ class _Table:
 
 
 def _ecc(cell: str, where: str) -> GpuEcc | None:
-    if cell.isdigit() and len(cell) < 12:
+    if cell.isdecimal() and len(cell) < 12:
         return GpuEcc(source=where, enabled=True, uncorrected=int(cell))
     return GpuEcc(source=where, enabled=False) if cell == "Off" else None
 

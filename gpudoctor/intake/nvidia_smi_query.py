@@ -371,7 +371,7 @@ def _csv(paste: Paste) -> Iterator[Piece]:
 def _csv_rows(rows: list[dict[str, str]], where: str) -> Iterator[Piece]:
     gpus = []
     for number, row in enumerate(rows):
-        index = int(row["index"]) if row.get("index", "").isdigit() and len(row["index"]) < 4 else number
+        index = int(row["index"]) if row.get("index", "").isdecimal() and len(row["index"]) < 4 else number
         total = _bytes(row.get("memory.total"))
         known: dict[str, Any] = {
             "uuid": row.get("uuid") or row.get("gpu_uuid"),

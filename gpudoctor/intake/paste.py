@@ -269,7 +269,7 @@ _NUMBERED = re.compile(r" {0,6}(\d{1,6})(?:[:|)│]| {1,4})(?: |$)?")
 def _without_number_column(lines: list[str]) -> list[str]:
     """Lines without a column of running line numbers, if (nearly) every line has one."""
     first = next((line for line in lines[:5] if line.strip()), "")
-    if not first.strip()[:1].isdigit():
+    if not first.strip()[:1].isdecimal():
         return lines
     found = [_NUMBERED.match(line) for line in lines]
     values = [int(match[1]) for match in found if match]

@@ -72,9 +72,9 @@ def _read(expression: str, answer: str, where: str) -> Iterator[Piece] | None:
     if expression == "tf.test.is_built_with_cuda()":
         return _boolean("tensorflow.cuda_build", answer, where)
     if expression == "torch.__version__":
-        return statements.read("torch version", answer, where, Trust.SHOWN) if answer[:1].isdigit() else None
+        return statements.read("torch version", answer, where, Trust.SHOWN) if answer[:1].isdecimal() else None
     if expression == "torch.version.cuda":
-        known = answer == "None" or answer[:1].isdigit()
+        known = answer == "None" or answer[:1].isdecimal()
         return statements.read("torch.version.cuda", answer, where, Trust.SHOWN) if known else None
     if expression.endswith("__version__") or expression == "tf.version.VERSION":
         name = {"tf": "tensorflow", "np": "numpy"}.get(expression.partition(".")[0], expression.partition(".")[0])
@@ -110,7 +110,7 @@ def _version(name: str, answer: str, where: str) -> Iterator[Piece] | None:
 
 
 def _tensorflow_devices(expression: str, answer: str, where: str) -> Iterator[Piece] | None:
-    if expression.startswith("len(") and answer[:2].strip().isdigit():
+    if expression.startswith("len(") and answer[:2].strip().isdecimal():
         return _said("tensorflow.available", "false" if answer.strip() == "0" else "true", where)
     if not answer.startswith("["):
         return None
@@ -155,7 +155,7 @@ def _build_info(paste: Paste) -> Iterator[Piece]:
             for found in _INFO.finditer(paste.texts[position][:3000]):
                 key = {"cuda_version": "tensorflow.cuda", "cudnn_version": "tensorflow.cudnn"}.get(found[1])
                 where = paste.where(position)
-                if key and found[2][:1].isdigit():
+                if key and found[2][:1].isdecimal():
                     yield Said(key, _dotted(found[2]), where, Trust.SHOWN)
                 elif found[1] == "is_cuda_build":
                     yield Said("tensorflow.cuda_build", found[2].lower(), where, Trust.SHOWN)

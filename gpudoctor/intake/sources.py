@@ -16,5 +16,5 @@ def joined(wheres: Iterable[str], also: str | None = None) -> str:
 
 def first_line(where: str) -> int:
     """The number of the first line in a source, to order facts as in the paste."""
-    digits = "".join(character if character.isdigit() else " " for character in where[:24]).split()
+    digits = "".join(character if character.isdecimal() else " " for character in where[:24]).split()
     return int(digits[0]) if digits else 0

@@ -59,7 +59,7 @@ def read(name: str, value: str, where: str, trust: Trust) -> Iterator[Piece] | N
     reader = LABELS.get(name)
     if reader is not None:
         return reader(value, where, trust)
-    if name.startswith("gpu ") and name[4:].isdigit() and len(name) < 8:
+    if name.startswith("gpu ") and name[4:].isdecimal() and len(name) < 8:
         return _gpu_number(int(name[4:]), value, where, trust)
     if name.endswith(" version") and len(name) < 50 and is_package(name[:-8]):
         return _package(name[:-8])(value, where, trust)
@@ -514,7 +514,7 @@ _label(
 _label(_text("cpu.model"), "model name; cpu model; cpu; processor; cpu name")
 _label(_text("cpu.flags"), "flags; cpu flags; features; cpu_flags")
 _label(
-    _said("cpu.count", lambda value: value.split()[0] if value[:1].isdigit() else None),
+    _said("cpu.count", lambda value: value.split()[0] if value[:1].isdecimal() else None),
     """
     cpu(s); cpu count
     """,

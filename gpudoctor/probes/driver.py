@@ -224,7 +224,7 @@ def _dkms(world: World) -> Iterator[str]:
         if not module.startswith("nvidia"):
             continue
         for version in world.list(f"{base}/{module}"):
-            if version[:1].isdigit():
+            if version[:1].isdecimal():
                 yield from _dkms_states(world, base, printable(module), printable(version))
 
 

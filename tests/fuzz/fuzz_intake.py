@@ -33,6 +33,8 @@ CPU_SECONDS = 2.0
 _REPEATED = 0xF0
 """A first byte from here on repeats the rest up to the longest input, where what is not linear shows."""
 _SELDOM = 10
+_ODD = "\u00b3\u0663\u2460\u00bd\u2028\u0085\u00a0\u200b\u202e\ufeff\u0130\u00df\x1b\r\x00"
+"""Digits that are no numbers, line ends and spaces of other kinds, letters whose case changes their length."""
 _SHORTEST_SAMPLE = 20
 
 
@@ -189,7 +191,9 @@ def sow(folder: Path) -> None:
         first = bytes([_REPEATED if number % _SELDOM == 0 else 0])
         (folder / "seeds" / f"{number:04}").write_bytes(first + text.encode("utf-8", "replace")[: LONGEST - 1])
     words = {word for text in found for word in re.findall(r"[A-Za-z][\w.+-]{2,23}|[=|:+-]{2,8}|\d+\.\d+[\d.]*", text)}
-    (folder / "words").write_text("".join(f'"{word}"\n' for word in sorted(words)), "ascii", "ignore")
+    odd = ("".join(f"\\x{byte:02X}" for byte in character.encode()) for character in _ODD)
+    lines = (f'"{word}"\n' for word in (*sorted(words), *odd))
+    (folder / "words").write_text("".join(lines), "ascii", "ignore")
 
 
 def fuzz(name: str, arguments: list[str]) -> None:

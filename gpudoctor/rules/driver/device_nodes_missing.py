@@ -75,14 +75,14 @@ def needed_nodes(
 def _absent(nodes: DeviceNodes, gpus: Gpus | None) -> tuple[str, ...]:
     """Needed nodes that do not exist. A container may hold any of the host's numbers, so one GPU node is enough."""
     absent = [path for path in _NEEDED if nodes.node(path) is None]
-    gpu_nodes = [node for node in nodes.nodes if node.path.removeprefix("/dev/nvidia").isdigit()]
+    gpu_nodes = [node for node in nodes.nodes if node.path.removeprefix("/dev/nvidia").isdecimal()]
     if not gpu_nodes and (gpus is None or not gpus.gpus):
         absent.append("/dev/nvidia0")
     return tuple(absent)
 
 
 def _matters(path: str) -> bool:
-    return path in _NEEDED or path.removeprefix("/dev/nvidia").isdigit()
+    return path in _NEEDED or path.removeprefix("/dev/nvidia").isdecimal()
 
 
 def _refused(node: DeviceNode) -> bool:

@@ -210,4 +210,4 @@ def remedies(build: Build | None, interpreter: Interpreter | None) -> tuple[Reme
 def _brings_its_own(build: Build) -> bool:
     """Whether ``tensorflow[and-cuda]`` exists for the release (from 2.14 on)."""
     parts = build.version.split(".")
-    return len(parts) > 1 and all(part.isdigit() for part in parts[:2]) and (int(parts[0]), int(parts[1])) >= (2, 14)
+    return len(parts) > 1 and all(part.isdecimal() for part in parts[:2]) and (int(parts[0]), int(parts[1])) >= (2, 14)

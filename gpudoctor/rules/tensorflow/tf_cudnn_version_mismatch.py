@@ -79,7 +79,7 @@ def compared_by_the_framework(message: Message, packages: Packages | None) -> Ve
 
 def _dotted(text: str) -> str:
     """7103 is 7.1.3, 90100 is 9.1.0; other text unchanged."""
-    if not text.isdigit():
+    if not text.isdecimal():
         return text
     number = int(text)
     big = 1000 if number < 10_000 else 10_000
