@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 
 from gpudoctor import __version__
 
+_INTERRUPTED = 130
+_NOT_WRITTEN = 1
+
 
 def main() -> None:
     """Entry point of the ``gpudoctor`` command and of ``python -m gpudoctor``."""
-    if sys.argv[1:] == ["--version"]:
-        # Before typer is imported: container images ask for this at every start.
-        sys.stdout.write(f"gpudoctor {__version__}\n")
-        return
-    from gpudoctor.cli.app import run
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except OSError as error:
+        # What cannot be printed (a closed pipe, a full disk) is said where there is still somebody to hear it.
+        code = _NOT_WRITTEN
+        _complain(f"gpudoctor: the output could not be written: {error.strerror}\n")
+    _end(code)
 
-    sys.exit(run(sys.argv[1:]))
+
+def _complain(sentence: str) -> None:
+    with contextlib.suppress(OSError):
+        if sys.stderr:
+            sys.stderr.write(sentence)
+            sys.stderr.flush()
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        # Before typer is imported: container images ask for this at every start.
+        print(f"gpudoctor {__version__}", flush=True)  # noqa: T201
+        return 0
+    from gpudoctor.cli.app import run
+    from gpudoctor.cli.console import whole_streams
+
+    whole_streams()
+    code = run(arguments)
+    sys.stdout.flush()
+    return code
+
+
+def _end(code: int) -> None:
+    """Leave; what stdout still holds and cannot be written would be a traceback at the interpreter's own end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)

@@ -21,7 +21,6 @@ _UsageError = typer.BadParameter.__bases__[0]
 app = typer.Typer(
     name="gpudoctor",
     help="Does this GPU really train here, and if not, what is the one thing to fix?",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,13 +38,15 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _common(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        raise _UsageError("no command was given; gpudoctor --help lists them")
 
 
 def run(arguments: list[str]) -> int:
@@ -53,7 +54,7 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(args=arguments, prog_name="gpudoctor", standalone_mode=False)
     except _UsageError as error:  # type: ignore[misc]
-        sentence = " ".join(str(error.format_message()).split()) or "no command; see gpudoctor --help"
+        sentence = " ".join(str(error.format_message()).split())
         sys.stderr.write(f"gpudoctor: {sentence}\n")
         return WRONG_USAGE
     except typer.Abort:

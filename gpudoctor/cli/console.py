@@ -51,17 +51,19 @@ def whole_streams() -> None:
 def emit(text: str, encoding: str | None = None) -> bool:
     """Write a report to stdout, whatever its encoding; a reader that went away is no error of ours, and False.
 
-    ``encoding`` is for formats that have one of their own, whatever the console's.
+    ``encoding`` is for formats that have one of their own, whatever the console's. Raises OSError where it cannot be
+    written for another reason (a full disk).
     """
     data = text if text.endswith("\n") else text + "\n"
     try:
         sys.stdout.buffer.write(data.encode(encoding or sys.stdout.encoding or "utf-8", "backslashreplace"))
         sys.stdout.flush()
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            say(f"the report could not be written: {error.strerror}")
+    except BrokenPipeError:
         _mute(1)
         return False
+    except OSError:
+        _mute(1)
+        raise
     return True
 
 

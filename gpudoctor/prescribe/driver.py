@@ -10,10 +10,10 @@ from gpudoctor.findings import Fix
 from gpudoctor.matrix import Unlisted
 from gpudoctor.prescribe.place import Place
 from gpudoctor.prescribe.shell import (
-    VERIFY,
     machine_wide,
     printable,
     python_path,
+    verify_with,
 )
 from gpudoctor.relations import Capability, driver_version
 
@@ -44,7 +44,7 @@ def install_driver(remedy: r.InstallDriver, place: Place) -> Fix:
         commands=printable(lines, place),
         where="machine",
         risk="Replaces the driver; the machine reboots." if lines else "",
-        verify=VERIFY,
+        verify=verify_with(place),
         note="" if lines else f"Choose it at {DRIVERS_PAGE}; how to install: {DRIVER_GUIDE}",
     )
 
@@ -84,14 +84,14 @@ def _driver_outside(place: Place, wanted: str) -> Fix | None:
             title=f"On the host, install NVIDIA {wanted}",
             where="host",
             risk="The host reboots.",
-            verify=VERIFY,
+            verify=verify_with(place),
             note=f"The container uses the host's driver; nothing is to be installed in here. {DRIVER_GUIDE}",
         )
     if place.side == "wsl":
         return Fix(
             title=f"In Windows, install NVIDIA {wanted}",
             where="host",
-            verify=VERIFY,
+            verify=verify_with(place),
             note=f"Download it at {DRIVERS_PAGE}, install it in Windows, then, in a Windows terminal: wsl --shutdown. "
             "Never install a Linux driver inside WSL.",
         )
@@ -164,15 +164,17 @@ def reload_driver(remedy: r.ReloadDriver, place: Place) -> Fix:  # noqa: ARG001 
     """A reboot, or what comes to the same where this kernel is not the driver's."""
     if place.side in ("wsl", "container", "hosted"):
         where = "wsl --shutdown in a Windows terminal" if place.side == "wsl" else "a reboot of the host"
-        return Fix(title="Restart what carries the driver", where="host", note=f"Needed is {where}.", verify=VERIFY)
+        return Fix(
+            title="Restart what carries the driver", where="host", note=f"Needed is {where}.", verify=verify_with(place)
+        )
     if place.side == "windows":
-        return Fix(title="Reboot Windows", where="machine", verify=VERIFY)
+        return Fix(title="Reboot Windows", where="machine", verify=verify_with(place))
     return Fix(
         title="Reboot, so that the kernel loads the module of the installed driver",
         commands=printable([_REBOOT], place),
         where="machine",
         risk="The machine reboots.",
-        verify=VERIFY,
+        verify=verify_with(place),
         note="Without a reboot: stop every program that uses the GPU (the desktop too), then "
         "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia",
     )
@@ -181,7 +183,7 @@ def reload_driver(remedy: r.ReloadDriver, place: Place) -> Fix:  # noqa: ARG001 
 def load_module(remedy: r.LoadModule, place: Place) -> Fix:
     """The module built for this kernel, its key enrolled, or just loaded: what was seen to lack."""
     if place.side != "machine":
-        return Fix(title="Load the NVIDIA kernel module on the host", where="host", verify=VERIFY)
+        return Fix(title="Load the NVIDIA kernel module on the host", where="host", verify=verify_with(place))
     if remedy.secure_boot:
         return _enrol_key(place)
     if remedy.kernel:
@@ -190,7 +192,7 @@ def load_module(remedy: r.LoadModule, place: Place) -> Fix:
         title="Load the kernel module",
         commands=printable([("sudo", "modprobe", "nvidia")], place),
         where="machine",
-        verify=VERIFY,
+        verify=verify_with(place),
         note="If modprobe fails, its message names the reason.",
     )
 
@@ -210,7 +212,7 @@ def _build_module(kernel: str, place: Place) -> Fix:
         title=f"Build the NVIDIA module for the running kernel {kernel}",
         commands=printable(lines, place),
         where="machine",
-        verify=VERIFY,
+        verify=verify_with(place),
         note=""
         if lines
         else "Install this kernel's headers, then reinstall the NVIDIA driver package so that it is built.",
@@ -226,7 +228,7 @@ def _enrol_key(place: Place) -> Fix:
         commands=printable(lines, place),
         where="machine",
         risk="The machine reboots.",
-        verify=VERIFY,
+        verify=verify_with(place),
         note="mokutil asks for a password; at the next start choose Enroll MOK and enter it once more.",
     )
 
@@ -243,7 +245,7 @@ def replace_nouveau(remedy: r.ReplaceNouveau, place: Place) -> Fix:
     }.get(place.family)
     title = f"Block {remedy.module} and reboot"
     if place.side != "machine":
-        return Fix(title=f"On the host: {title.lower()}", where="host", verify=VERIFY)
+        return Fix(title=f"On the host: {title.lower()}", where="host", verify=verify_with(place))
     file = f"/etc/modprobe.d/blacklist-{remedy.module.replace('_', '-')}.conf"
     block = f"echo 'blacklist {remedy.module}' | sudo tee {file}"
     commands = (block, *printable([rebuild, _REBOOT], place)) if rebuild else ()
@@ -252,7 +254,7 @@ def replace_nouveau(remedy: r.ReplaceNouveau, place: Place) -> Fix:
         commands=commands,
         where="machine",
         risk="Until NVIDIA's driver is loaded, the screen may fall back to a basic mode.",
-        verify=VERIFY,
+        verify=verify_with(place),
         note="" if rebuild else f"Write 'blacklist {remedy.module}' to {file}, rebuild the initial RAM disk, reboot.",
     )
 
@@ -272,6 +274,6 @@ def create_nodes(remedy: r.CreateDeviceNodes, place: Place) -> Fix:
         title=("On the host: load" if inside else "Load") + " nvidia-uvm and create the device nodes",
         commands=printable([("sudo", "nvidia-modprobe", "-u", "-c=0")], place),
         where=machine_wide(place),
-        verify=VERIFY,
+        verify=verify_with(place),
         note="Then start the container again." if inside else "",
     )

@@ -10,7 +10,7 @@ from gpudoctor import remedies as r
 from gpudoctor.facts import Build
 from gpudoctor.findings import Fix
 from gpudoctor.matrix import Unlisted
-from gpudoctor.matrix.records import TensorFlowRelease
+from gpudoctor.matrix.records import TensorFlowRelease, TorchBuild
 from gpudoctor.prescribe.environment import use_wsl, with_extra
 from gpudoctor.prescribe.place import Place
 from gpudoctor.prescribe.shell import (
@@ -62,21 +62,33 @@ def _build_of(framework: str, place: Place) -> Build | None:
 
 
 def _torch_fix(remedy: r.InstallBuild, place: Place) -> Fix:
-    lowest = Capability.parse(remedy.capabilities[0]) if remedy.capabilities else None
-    build = place.matrix.newest_torch(
-        platform=place.wheel_platform,
-        python=place.python,
-        capability=lowest,
-        driver_cuda=CudaVersion.parse(remedy.driver_cuda) if remedy.driver_cuda else None,
-        release=remedy.release,
-    )
+    build = _torch_build(remedy, place)
     if isinstance(build, Unlisted):
         return Fix(
             title="No build of PyTorch fits this Python, this GPU and this driver together",
             note=f"{build.sentence()} A newer driver or another Python version may open a way.",
         )
-    why = f"for CUDA {build.cuda}" + (f", with kernels for {', '.join(remedy.capabilities)}" if lowest else "")
+    why = f"for CUDA {build.cuda}" + (
+        f", with kernels for {', '.join(remedy.capabilities)}" if remedy.capabilities else ""
+    )
     return _pip_fix(place, f"Install PyTorch {build.release} {why}", _replacing(build.pip_arguments(), place), "torch")
+
+
+def _torch_build(remedy: r.InstallBuild, place: Place) -> TorchBuild | Unlisted:
+    """Another variant of the installed release where one fits: the least change. Else the newest build that fits."""
+
+    def ask(release: str | None) -> TorchBuild | Unlisted:
+        return place.matrix.newest_torch(
+            platform=place.wheel_platform,
+            python=place.python,
+            capability=Capability.parse(remedy.capabilities[0]) if remedy.capabilities else None,
+            driver_cuda=CudaVersion.parse(remedy.driver_cuda) if remedy.driver_cuda else None,
+            release=release,
+        )
+
+    installed = _build_of("torch", place)
+    present = ask(installed.version) if installed and remedy.release is None else None
+    return present if isinstance(present, TorchBuild) else ask(remedy.release)
 
 
 def _replacing(arguments: tuple[str, ...], place: Place) -> tuple[str, ...]:
@@ -86,7 +98,8 @@ def _replacing(arguments: tuple[str, ...], place: Place) -> tuple[str, ...]:
     variant = arguments[-1].rpartition("/")[2]
     if installed is None or Version(wanted).public != _public(installed.version) or not re.fullmatch(r"cu\d+", variant):
         return arguments
-    return tuple(f"{word}+{variant}" if re.fullmatch(r"torch==[\d.]+", word) else word for word in arguments)
+    pinned = re.compile(r"torch(vision|audio)?==[\d.]+")
+    return tuple(f"{word}+{variant}" if pinned.fullmatch(word) else word for word in arguments)
 
 
 def _public(version: str) -> str:

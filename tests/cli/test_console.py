@@ -46,7 +46,7 @@ def test_without_any_stdout_the_file_still_gets_the_report_alone(redirections: s
 
 def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path) -> None:
     ran = shell(">/dev/full", *QUICK, home=tmp_path)
-    assert ran.stderr == b"gpudoctor: the report could not be written: No space left on device\n"
+    assert ran.stderr == b"gpudoctor: the output could not be written: No space left on device\n"
 
 
 def test_where_even_the_complaint_cannot_be_written_there_is_no_trace(tmp_path: Path) -> None:

@@ -378,7 +378,7 @@ def test_the_active_virtual_environment_is_the_default(tmp_path: Path) -> None:
 def test_local_files_named_like_the_standard_library_hurt_nobody(tmp_path: Path) -> None:
     for name in ("json.py", "re.py", "os.py", "typing.py", "msgspec.py", "torch.py", "ctypes.py"):
         (tmp_path / name).write_text("raise RuntimeError('shadowed')\n")
-    ran = gpudoctor("diagnose", "--quick", "--format", "json", home=tmp_path, PYTHONSAFEPATH="1")
+    ran = gpudoctor("diagnose", "--quick", "--format", "json", home=tmp_path)
     assert ran.report["facts"]["interpreter"]["fact"] == "interpreter"
 
 
@@ -407,6 +407,22 @@ def test_wrong_usage_is_one_sentence_on_stderr_and_exit_code_2(
     assert (ran.code, ran.stdout) == (2, "")
     assert sentence in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
+
+
+def test_no_command_at_all_is_wrong_usage(tmp_path: Path) -> None:
+    ran = gpudoctor(home=tmp_path)
+    assert (ran.code, ran.stdout) == (2, "")
+    assert ran.stderr == "gpudoctor: no command was given; gpudoctor --help lists them\n"
+
+
+@pytest.mark.parametrize("arguments", ["--version", "--help", "matrix torch 2.6.0", "rules"])
+def test_what_cannot_be_printed_is_one_sentence_and_no_traceback(tmp_path: Path, arguments: str) -> None:
+    line = " ".join(command(*arguments.split()))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{line} > /dev/full"], env=environ(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "gpudoctor: the output could not be written: No space left on device\n"
 
 
 def test_a_file_without_facts_is_wrong_usage(tmp_path: Path) -> None:

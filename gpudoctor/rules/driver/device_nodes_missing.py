@@ -39,6 +39,7 @@ _NEEDED = ("/dev/nvidiactl", "/dev/nvidia-uvm")
 def needed_nodes(
     module: KernelDriver,
     nodes: DeviceNodes,
+    cuda: CudaDriver | None,
     gpus: Gpus | None,
     container: Container | None,
     wsl: Wsl | None,
@@ -51,6 +52,8 @@ def needed_nodes(
         return NotApplicable("no NVIDIA kernel module is loaded")
     if container and container.engine and not nodes.nodes:
         return NotApplicable("the container was given no NVIDIA device at all")
+    if works(cuda):
+        return Passed("CUDA reaches the driver")
     absent = _absent(nodes, gpus)
     refused = [node for node in nodes.nodes if _matters(node.path) and _refused(node)]
     if not absent and not refused:

@@ -37,7 +37,7 @@ from gpudoctor.facts import (
     System,
     Wsl,
 )
-from gpudoctor.findings import Confidence, Found, NotApplicable, Verdict
+from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import InstallDriver
 from gpudoctor.rules._printed import SILENT, gpu_is_missed, heard, nvml_fails, works
@@ -60,9 +60,14 @@ def neither_module_nor_library(
     files: DriverFiles | None,
     container: Container | None,
     jetson: Jetson | None,
+    cuda: CudaDriver | None,
     matrix: Matrix,
 ) -> Verdict:
     """A GPU on the bus without any trace of a driver."""
+    if works(cuda):
+        return Passed("CUDA works")
+    if any(device.vendor == NVIDIA_VENDOR and device.driver == "vfio-pci" for device in pci.devices):
+        return NotApplicable("the GPU is reserved for a virtual machine")
     if not presence.present or (jetson and jetson.l4t):
         return NotApplicable("no NVIDIA GPU, or a Jetson, whose driver comes with its JetPack")
     if module.version or nvml.result != "NVML_ERROR_LIBRARY_NOT_FOUND":

@@ -33,6 +33,7 @@ from gpudoctor.facts import (
     Jetson,
     KernelDriver,
     Nvml,
+    PciDevice,
     PciDevices,
     SecureBoot,
     System,
@@ -67,11 +68,13 @@ def installed_but_not_in_the_kernel(
     if container and container.engine:
         return NotApplicable("inside a container; the module is the host's")
     on_disk = bool(files and (files.modules or files.libraries))
-    if not on_disk and nvml.result != "NVML_ERROR_DRIVER_NOT_LOADED":
+    if not on_disk and nvml.result != "NVML_ERROR_DRIVER_NOT_LOADED" and not _reserved(pci):
         return None
     reason, remedy = _reason(files, system, secure, pci)
     return Found(
-        title="The NVIDIA driver is installed, but its kernel module is not loaded.",
+        title="The GPU is reserved for a virtual machine, so the NVIDIA driver cannot use it."
+        if _reserved(pci)
+        else "The NVIDIA driver is installed, but its kernel module is not loaded.",
         detail=reason,
         evidence=(
             cite("kernel module", "not loaded", module),
@@ -89,10 +92,15 @@ def _evidence(files: DriverFiles | None) -> tuple[Evidence, ...]:
     return (cite("modules on disk, by kernel", built, files),)
 
 
+def _reserved(pci: PciDevices | None) -> list[PciDevice]:
+    """The NVIDIA devices that vfio-pci holds for a virtual machine."""
+    return [d for d in (pci.devices if pci else ()) if d.vendor == NVIDIA_VENDOR and d.driver == "vfio-pci"]
+
+
 def _reason(
     files: DriverFiles | None, system: System | None, secure: SecureBoot | None, pci: PciDevices | None
 ) -> tuple[str, LoadModule | Run]:
-    bound = [d for d in (pci.devices if pci else ()) if d.vendor == NVIDIA_VENDOR and d.driver == "vfio-pci"]
+    bound = _reserved(pci)
     if bound:
         text = f"The GPU at {bound[0].address} is bound to vfio-pci, which reserves it for a virtual machine."
         return text, Run(

@@ -33,7 +33,7 @@ def test_a_node_that_may_not_be_opened_is_named_with_its_error() -> None:
     every = nodes("/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm", opens="EPERM")
     assert (
         "/dev/nvidia0 (0666, EPERM) may not be opened"
-        in found(change(device_nodes=every), "device-nodes-missing").detail
+        in found(change(device_nodes=every, cuda=FAILS), "device-nodes-missing").detail
     )
 
 

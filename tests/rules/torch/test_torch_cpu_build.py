@@ -1,7 +1,19 @@
 from __future__ import annotations
 
 from gpudoctor import facts as f
-from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework, without_gpu
+from tests.good import (
+    GOOD,
+    change,
+    findings,
+    found,
+    only,
+    outcome,
+    says,
+    verdict,
+    with_framework,
+    with_gpu,
+    without_gpu,
+)
 
 RULE = "torch-cpu-build"
 CPU = {"accelerator": "cpu", "cuda": None, "cudnn": None, "nccl": None, "targets": (), "version": "2.13.0+cpu"}
@@ -65,9 +77,15 @@ def test_a_python_of_the_distribution_gets_a_virtual_environment_first() -> None
     assert commands[1].startswith(".venv/bin/python -m pip install torch==")
 
 
-def test_the_same_release_is_named_with_its_variant_so_that_pip_replaces_it() -> None:
-    same = with_framework("torch", BESIDE_A_GPU, build={"version": "2.15.0+cpu"})
-    assert "torch==2.15.0+cu" in found(same, RULE).fixes[0].commands[0]
+def test_the_installed_release_is_kept_and_its_variant_named_so_that_pip_replaces_it() -> None:
+    (command,) = found(BESIDE_A_GPU, RULE).fixes[0].commands
+    assert "pip install torch==2.13.0+cu130 torchvision==0.28.0+cu130 --index-url" in command
+    assert command.endswith("https://download.pytorch.org/whl/cu130")
+
+
+def test_where_no_variant_of_the_installed_release_fits_the_newest_that_does_is_named() -> None:
+    old = with_framework("torch", with_gpu(BESIDE_A_GPU, capability="12.0"), build={"version": "2.5.1+cpu"})
+    assert "torch==2.15.0 " in found(old, RULE).fixes[0].commands[0]
 
 
 def test_a_cpu_build_whose_gpu_is_missed_is_enough_where_the_gpu_is_not_shown() -> None:
