@@ -38,9 +38,12 @@ _SPEAKS = re.compile(
     r"|spyder|terminal"
     r"|cuinit|librar|device|capabilit|unsigned|\broot\b|\bcpu\b|\bboot|black screen|minutes|\.so\b|ldconfig"
     r"|\bdll\b|nvswitch"
+    r"|jetpack|jetson|tegra|\bl4t\b|kubernetes|\bk8s\b|\b[eag]ks\b|openshift|podman|apptainer|singularity|dkms|modprobe"
     r"|shm_size|runtime|before:|after:|\bvia\b|staged|\btoolkit|dcgm|nvl\d|nvfabric|service\b",
     re.IGNORECASE,
 )
+# Commands that say where a program runs; those that start containers are a format of their own.
+_ASKS = re.compile(r"(?:sudo )?(?:srun|salloc|sbatch|snap (?:install|run)|flatpak (?:install|run))\b")
 _TORCH = re.compile(r"\btorch\b|pytorch|\bc10\b|aten|torch[/\\.]|AcceleratorError", re.IGNORECASE)
 _TENSORFLOW = re.compile(
     r"tensorflow|\btf\.|dso_loader|gpu_device\.cc|cuda_dnn\.cc|cuda_driver\.cc|stream_executor|StreamExecutor|keras"
@@ -68,10 +71,11 @@ def read_messages(paste: Paste) -> Iterator[Piece]:
     count = 0
     for position in paste.free():
         text = paste.texts[position]
-        if text in seen_texts or position in paste.commands or text.startswith(_FRAMES):
+        asks = position in paste.commands and _ASKS.match(text)
+        if text in seen_texts or (position in paste.commands and not asks) or text.startswith(_FRAMES):
             paste.take(position)
             continue
-        if not _SPEAKS.search(text):
+        if not asks and not _SPEAKS.search(text):
             continue
         if count >= MOST_MESSAGES:
             return

@@ -131,13 +131,17 @@ def _nothing(value: str, where: str, trust: Trust) -> Iterator[Piece]:  # noqa: 
     yield from ()
 
 
+# What a program called like a package says of another one: "tensorflow: this build requires cuDNN 8.6".
+_SENTENCE = re.compile(r"[<>]=?|: |\b(?:error|warning|fail(?:ed|s|ure)?|requires?|needs?|unsatisfied)\b", re.IGNORECASE)
+
+
 def _package(name: str) -> Reader:
     def read_value(value: str, where: str, trust: Trust) -> Iterator[Piece]:  # noqa: ARG001 - a Reader
         if words.is_nothing(value):
             return
         # "2.0.1+cu118 (True)", "v2.4.0-49-g85c8b2a817f 2.4.1", "tf 2.12"
         found = words.version(value) or _loose(value)
-        if found:
+        if found and not _SENTENCE.search(value[: value.find(found)]):
             yield SeenPackage(name, found, where)
 
     return read_value

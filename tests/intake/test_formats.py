@@ -482,3 +482,34 @@ def test_a_pod_asks_for_gpus_under_their_resource_name() -> None:
     assert isinstance(seen.container, f.Container)
     assert seen.container.orchestrator == "kubernetes"
     assert isinstance(seen.memory, f.Missing)
+
+
+def test_lshw_gives_vendor_place_and_driver() -> None:
+    seen = facts(
+        "  *-display:0\n       description: VGA compatible controller\n       product: GP104 [GeForce GTX 1080]\n"
+        "       vendor: NVIDIA Corporation\n       physical id: 0\n       bus info: pci@0000:02:00.0\n"
+        "       version: a1\n       configuration: driver=nouveau latency=0\n"
+    )
+    assert isinstance(seen.pci, f.PciDevices)
+    (device,) = seen.pci.devices
+    assert (device.vendor, device.address, device.driver) == ("10de", "0000:02:00.0", "nouveau")
+
+
+def test_lshw_without_nvidia_is_known_absence() -> None:
+    seen = facts("*-display UNCLAIMED\n  product: Ellesmere [Radeon RX 470/480]\n  vendor: AMD/ATI\n")
+    assert isinstance(seen.pci, f.PciDevices)
+    assert [device.vendor for device in seen.pci.devices] == ["1002"]
+
+
+def test_a_schedulers_sentence_is_not_a_pods_limit() -> None:
+    seen = facts("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.\nimage: nvcr.io/nvidia/cuda:12.4.1-base\n")
+    assert isinstance(seen.container_start, f.Missing)
+
+
+def test_a_sentence_of_a_program_is_no_version_of_it() -> None:
+    assert "packages" not in known(facts("tensorflow: this build requires cuDNN 8.6"))
+    assert "packages" in known(facts("tensorflow: 2.16.1"))
+
+
+def test_a_command_that_says_where_a_program_runs_is_kept() -> None:
+    assert [message.text for message in facts("$ srun python train.py\n$ ls -l\n").messages] == ["srun python train.py"]
