@@ -139,3 +139,30 @@ def test_a_sentence_after_a_list_is_no_package() -> None:
         name for name, _, _ in listed("Package Version\n------- -------\ntorch 2.1.0\n\ntorch 2.1.0 is not good\n")
     ]
     assert names == ["torch"]
+
+
+def test_rows_of_conda_are_read_without_their_heading() -> None:
+    text = (
+        "jax                       0.4.38                   pypi_0    pypi\n"
+        "tensorflow-gpu            2.2.0                     <pip>\n"
+        "pytorch                   1.13.1              py3.8_cpu_0    pytorch\n"
+        "cudatoolkit               10.1.243             h6bb024c_0\n"
+        "eth0 10.0.0.1 via something_else\n"
+    )
+    packages = facts(text).packages
+    assert isinstance(packages, f.Packages)
+    assert {(package.name, package.version) for package in (*packages.packages, *packages.conda)} >= {
+        ("jax", "0.4.38"),
+        ("tensorflow-gpu", "2.2.0"),
+        ("pytorch", "1.13.1"),
+        ("cudatoolkit", "10.1.243"),
+    }
+    assert "10.0.0.1" not in str(packages)
+
+
+def test_a_variable_in_front_of_a_program_ends_before_it() -> None:
+    environment = facts(
+        "CUDA_VISIBLE_DEVICES=1 python3.7 -c 'import torch; print(torch.cuda.is_available())'"
+    ).environment
+    assert isinstance(environment, f.Environment)
+    assert environment.variables == {"CUDA_VISIBLE_DEVICES": "1"}

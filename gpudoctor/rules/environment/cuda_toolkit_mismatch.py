@@ -26,11 +26,12 @@ of another version alone is nothing.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Environment, Message, Toolkits
-from gpudoctor.findings import Confidence, Evidence, Found, NotJudged, Passed, Verdict
+from gpudoctor.facts import Build, Environment, Gpus, Message, Toolkits
+from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Verdict
 from gpudoctor.relations import CudaVersion
 from gpudoctor.remedies import Remedy, Run
 from gpudoctor.rules._texts import first_match, search
+from gpudoctor.views import capabilities_of
 
 RULE = Rule(frameworks=("torch",), without_gpu="none", masks=("cuda-home-missing",))
 
@@ -59,11 +60,14 @@ _BUILD_FAILED = (
 
 
 @RULE.detector
-def the_build_says_so(message: Message, toolkits: Toolkits | None, build: Build | None) -> Verdict:
+def the_build_says_so(message: Message, toolkits: Toolkits | None, build: Build | None, gpus: Gpus | None) -> Verdict:
     """A build compares the two versions itself, or its compiler does not know what is asked of it."""
     text = first_match(_TEXTS, message.text)
     if text is None:
         return None
+    asked = search(r"(?:compute|sm)_(\d{1,2})(\d)[af]?'", text)
+    if asked and capabilities_of(gpus) and f"{asked[1]}.{asked[2]}" not in capabilities_of(gpus):
+        return NotApplicable(f"the build asks for compute capability {asked[1]}.{asked[2]}, which no GPU here has")
     pair = search(
         r"\(([\d.]+)\) mismatches .{0,80}\(([\d.]+)\)|version ([\d.]+) does not match .{0,60}with ([\d.]+)",
         message.text,

@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import CudaDriver, Environment, Gpu, Gpus, Imported, MigInstances
+from gpudoctor.facts import CudaDriver, Environment, Gpu, Gpus, MigInstances
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import SetVariable
 from gpudoctor.rules._printed import heard, works
@@ -37,17 +37,13 @@ VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
 @RULE.detector
-def entries_against_gpus(
-    environment: Environment, gpus: Gpus, cuda: CudaDriver | None, imported: Imported | None
-) -> Verdict:
+def entries_against_gpus(environment: Environment, gpus: Gpus, cuda: CudaDriver | None) -> Verdict:
     """Read the variable as CUDA does: entries count up to the first invalid one."""
     value = environment.variables.get(VARIABLE)
     if value is None:
         return NotApplicable(f"{VARIABLE} is not set")
     if not gpus.gpus:
         return NotApplicable("no GPU to hide")
-    if imported and imported.available:
-        return Passed("the framework lists a GPU")
     seen = cuda.count if cuda and cuda.count else len(visible(value, gpus.gpus))
     entries = [entry.strip() for entry in value.split(",")] if value.strip() else []
     if seen and seen >= len(entries):

@@ -107,7 +107,6 @@ _BOTH = (
     rf"{_DISTRIBUTION} and {_DISTRIBUTION} (?:are|were) both installed",
     rf"\bboth {_DISTRIBUTION} .{{0,30}}and {_DISTRIBUTION} .{{0,30}}(?:are|were)? ?installed",
     rf"(?:two|several|multiple|different) (?:copies|versions|installations) of (?:the )?{_DISTRIBUTION}",
-    rf"{_DISTRIBUTION} in the system site-packages, {_DISTRIBUTION} in (?:a|the) (?:virtual environment|venv)",
 )
 # Python code of one release on the compiled part of another. A CPU build lacks the _cuda names.
 _MIXED = (

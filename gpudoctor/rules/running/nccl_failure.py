@@ -65,6 +65,8 @@ _TIMED_OUT = (r"Watchdog caught collective operation timeout",)
 _OTHERS = (
     r"/dev/shm|shared memory segment|No space left on device",
     r"out of memory",
+    # A kernel's own check failed first; NCCL reports whatever error CUDA is left with.
+    r"device-side assert triggered|an illegal memory access was encountered",
     r"driver version is insufficient|no CUDA-capable device|system not yet initialized",
 )
 

@@ -33,7 +33,6 @@ RULE.detector(cpu_build_beside_gpu)
 _STATED = (
     r"\b(?:mkl|eigen) (?:build|variant) of tensorflow\b",
     r"\btensorflow\b.{0,60}\b(?:mkl|eigen)_py\w{2,40}",
-    r"\btensorflow\b.{0,40}\b(?:changed|switched|went) .{0,20}to (?:the )?(?:mkl|eigen)\b",
 )
 
 

@@ -135,7 +135,6 @@ _TEXTS = (
     r"version `GLIBC_[\d.]{3,6}' not found",
     r"is not a supported wheel on this platform",
     r"No matching distribution found for (?:torch|tensorflow)\S{0,30}",
-    r"\b(?:torch|tensorflow)\b.{0,40}\b(?:cannot|can't|could not) be installed\b",
     r"libcudart\.so\.\d\S{0,6}: cannot open shared object file",
     r"torch\.cuda\.is_available\(\)(?: returns| ?->| ?=|:)? ?False",
     r"Torch not compiled with CUDA enabled",

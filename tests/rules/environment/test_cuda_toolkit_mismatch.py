@@ -52,3 +52,20 @@ def test_where_the_frameworks_cuda_is_not_known_it_is_possible_and_says_what_set
         "possible",
         'python -c "import torch; print(torch.version.cuda)"',
     )
+
+
+def test_a_message_whose_versions_were_not_filled_in_is_the_same() -> None:
+    text = (
+        "RuntimeError: ('The detected CUDA version (%s) mismatches the version that was used to compilePyTorch (%s). "
+        "Please make sure to use the same CUDA versions.', '12.8', '13.0')"
+    )
+    assert verdict(says(text, PASTE))[1] == RULE
+
+
+def test_an_architecture_that_no_gpu_here_has_is_the_builds_own_wish() -> None:
+    text = "nvcc fatal   : Unsupported gpu architecture 'compute_110'"
+    gpus = f.Gpus(
+        source="line 2",
+        gpus=(f.Gpu(source="line 2", index=0, name="A100", capability=f.GpuCapability(source="line 2", value="8.0")),),
+    )
+    assert findings(says(text, change(PASTE, gpus=gpus)), RULE) == ()

@@ -85,3 +85,14 @@ def test_a_library_of_another_cuda_is_looked_for_by_an_extension() -> None:
     assert "An extension looks for libcudart.so.11.0" in found(says(text, twelve), RULE).title
     eleven = with_framework("torch", twelve, build={"version": "2.4.0+cu118", "cuda": "11.8"})
     assert findings(says(text, eleven), RULE) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA SETUP: Required library version not found: libbitsandbytes_cuda118.so. Maybe you need to compile it?",
+        "Could not find the bitsandbytes CUDA binary at PosixPath('/x/bitsandbytes/libbitsandbytes_cuda124.so')",
+    ],
+)
+def test_bitsandbytes_without_a_library_for_this_cuda(text: str) -> None:
+    assert verdict(says(text, f.Facts(origin="paste")))[1] == RULE

@@ -51,3 +51,8 @@ def test_a_gpu_that_all_extensions_know_passes() -> None:
 def test_an_extensions_own_words_are_enough() -> None:
     text = "RuntimeError: FlashAttention only supports Ampere GPUs or newer."
     assert found(says(text, f.Facts(origin="paste")), RULE).title == "An extension has no kernels for this GPU."
+
+
+def test_sageattention_names_the_kernels_that_it_was_built_without() -> None:
+    text = "AssertionError: SM89 kernel is not available. Make sure you GPUs with compute capability 8.9."
+    assert verdict(says(text, f.Facts(origin="paste")))[1] == RULE

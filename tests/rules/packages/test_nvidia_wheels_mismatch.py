@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from gpudoctor import facts as f
 from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework
 
@@ -50,3 +52,9 @@ def test_a_library_that_pytorch_looks_for_in_vain_is_a_missing_wheel() -> None:
 def test_a_name_with_a_toolkits_full_number_is_older_than_the_wheels() -> None:
     text = "ImportError: libcublas.so.9.0: cannot open shared object file: No such file or directory"
     assert findings(says(text, f.Facts(origin="paste")), RULE) == ()
+
+
+@pytest.mark.parametrize("name", ["cublas64_12.dll", "libcublas.so.12"])
+def test_ctranslate2_names_the_library_that_it_cannot_load(name: str) -> None:
+    text = f"RuntimeError: Library {name} is not found or cannot be loaded"
+    assert verdict(says(text, f.Facts(origin="paste")))[1] == RULE

@@ -52,3 +52,14 @@ def test_a_cuda_dll_that_is_named_is_another_matter() -> None:
 
 def test_linux_is_not_windows() -> None:
     assert findings(says("ImportError: DLL load failed while importing _pywrap_x: y", GOOD), RULE) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ERROR    Could not load torch: [WinError 126] Das angegebene Modul wurde nicht gefunden. Error loading",
+        r'"P:\AI\venv\lib\site-packages\torch\lib\fbgemm.dll" or one of its dependencies.',
+    ],
+)
+def test_each_half_of_a_broken_line_is_enough(text: str) -> None:
+    assert verdict(says(text, f.Facts(origin="paste")))[1] == RULE

@@ -37,3 +37,10 @@ def test_broken_transfers_between_gpus_explain_it() -> None:
 
 def test_nccls_information_lines_are_nothing() -> None:
     assert findings(says("node1:123:123 [0] NCCL INFO NET/Socket : Using [0]eno1:10.0.0.1<0>", GOOD), RULE) == ()
+
+
+def test_a_kernel_that_failed_its_own_check_is_no_fault_of_nccl() -> None:
+    text = "NCCL error in: ../torch/csrc/distributed/c10d/NCCLUtils.hpp:181, unhandled cuda error, NCCL version 21.0.3"
+    paste = says(text, f.Facts(origin="paste"))
+    assert len(findings(paste, RULE)) == 1
+    assert findings(says("RuntimeError: CUDA error: device-side assert triggered", paste), RULE) == ()

@@ -44,3 +44,21 @@ def test_the_name_of_the_gpu_shows_a_board_whose_files_are_not_known() -> None:
     gpu = f.Gpu(source="line 1", index=0, name="Jetson Orin Nano")
     unknown = change(BOARD, jetson=f.NOT_IN_PASTE, gpus=f.Gpus(source="line 1", gpus=(gpu,)))
     assert verdict(unknown)[1] == RULE
+
+
+def test_a_torch_of_unknown_build_that_lists_no_gpu_is_generic_on_an_old_board_only() -> None:
+    unknown = f.Frameworks(
+        source="line 2",
+        frameworks=(
+            f.Framework(
+                source="line 2",
+                name="torch",
+                installed=True,
+                build=f.NOT_IN_PASTE,
+                imported=f.Imported(source="line 2", ok=True, available=False),
+            ),
+        ),
+    )
+    paste = change(f.Facts(origin="paste"), frameworks=unknown, jetson=ORIN)
+    assert verdict(paste)[1] == RULE
+    assert findings(change(paste, jetson=THOR), RULE) == ()
