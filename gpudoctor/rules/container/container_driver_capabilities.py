@@ -119,7 +119,11 @@ _NO_UTILITY = (
     r"libnvidia-ml\.so(?:\.1)?[^\n]{0,20}cannot open shared object file",
     r"nvidia-smi: (?:command )?not found",
 )
-_WORKS_INSIDE = r"\bnvidia-smi\b[^\n]{0,20}\bworks?\b[^\n]{0,40}\b(?:inside|in the container|in container|within)\b"
+_IN = r"\b(?:inside|within|in (?:the |a |my )?(?:docker )?(?:container|docker|pod))\b"
+_WORKS_INSIDE = (
+    rf"\bnvidia-smi\b[^\n]{{0,20}}\bworks?\b[^\n]{{0,40}}{_IN}"
+    rf"|{_IN}[^\n]{{0,30}}\bnvidia-smi\b[^\n]{{0,20}}\bworks?\b"
+)
 _ONLY = r"\bcapabilities\b\W{1,8}(compute|utility|graphics|video|display)(?![\w,])\W{0,8}$"
 
 

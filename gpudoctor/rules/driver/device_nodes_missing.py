@@ -148,7 +148,6 @@ _ROOT = (
     r"\bas[_ ]root\b\W{1,4}(?:works|yes|ok|true)\b",
     r"\bworks?\b[^\n]{0,12}\b(?:as root|with sudo|for root|under sudo)\b",
     r"\b(?:after|once)\b[^\n]{0,30}\b(?:run|start|use|command|container)\b[^\n]{0,12}\b(?:as root|with sudo)\b",
-    r"\bworks\b[^\n]{0,20}\bafter\b[^\n]{0,20}\b(?:privileged|root|CUDA)\b[^\n]{0,30}\b(?:container|run|on the host)\b",
 )
 
 
