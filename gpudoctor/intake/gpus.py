@@ -29,5 +29,7 @@ def capability(value: str | None, where: str) -> GpuCapability | None:
     if value is None:
         return None
     major, dot, minor = value.partition(".")
-    good = dot and major.isascii() and major.isdecimal() and 1 <= len(major) <= 2 and minor.isascii() and minor.isdecimal()
+    good = (
+        dot and major.isascii() and major.isdecimal() and 1 <= len(major) <= 2 and minor.isascii() and minor.isdecimal()
+    )
     return GpuCapability(source=where, value=f"{int(major)}.{minor}") if good and len(minor) == 1 else None

@@ -293,7 +293,9 @@ def _processor_name(g: _Gathered) -> tuple[Message, ...]:
 
 
 def _int(said: Said | None) -> int | None:
-    return int(said.value) if said and said.value.isascii() and said.value.isdecimal() and len(said.value) < 16 else None
+    return (
+        int(said.value) if said and said.value.isascii() and said.value.isdecimal() and len(said.value) < 16 else None
+    )
 
 
 def _memory(g: _Gathered) -> HostMemory | Missing:
