@@ -13,7 +13,7 @@ import itertools
 import operator
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -22,6 +22,7 @@ import msgspec
 
 from gpudoctor import views
 from gpudoctor.facts import (
+    FRAMEWORKS,
     NOT_ASKED,
     Fact,
     Facts,
@@ -51,12 +52,13 @@ from gpudoctor.matrix import Matrix
 from gpudoctor.remedies import Remedy
 
 Detector = Callable[..., Verdict]
+OutcomeName = Literal["found", "passed", "not-applicable", "skipped", "crashed"]
 _D = TypeVar("_D", bound=Detector)
 
 GpuEffect = Literal["absent", "fault", "none"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Rule:
     """One rule: its module's docstring is its title and explanation, its detectors are the logic.
 
@@ -127,6 +129,8 @@ def _need(parameter: str, annotation: Any) -> _Need:
     if len(kinds) != 1:
         raise TypeError(f"a detector's parameter names one fact: {parameter}: {annotation}")
     kind = kinds[0]
+    if kind is Matrix:
+        return _Need(parameter, kind, "machine", lambda item: item, optional)
     if kind in _WHOLE:
         return _Need(parameter, kind, _WHOLE[kind], lambda item: item, optional, whole=True)
     if kind in views.VIEWS:
@@ -146,35 +150,31 @@ _SCOPED: tuple[tuple[Scope, dict[type, str]], ...] = (
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """A detector with its needs worked out, those of the machine apart from those of single GPUs and the like."""
+    """A detector with its needs worked out. ``arguments`` are its needs and the matrix, in the order of the call."""
 
     detector: Detector
     needs: tuple[_Need, ...]
-    matrix: tuple[str, ...]
+    arguments: tuple[_Need, ...]
     scopes: tuple[Scope, ...]
     droppable: frozenset[Scope]
     inside_framework: bool
 
     @classmethod
-    def of(cls, detector: Detector, needs: tuple[_Need, ...], matrix: tuple[str, ...]) -> _Plan:
+    def of(cls, detector: Detector, arguments: tuple[_Need, ...]) -> _Plan:
         """Work out which scopes the needs span, and which of them may be empty because all is optional there."""
+        needs = tuple(need for need in arguments if need.kind is not Matrix)
         scopes: tuple[Scope, ...] = tuple(dict.fromkeys(need.scope for need in needs if need.scope != "machine"))
         droppable = frozenset(scope for scope in scopes if all(need.optional for need in needs if need.scope == scope))
         inside = any(need.scope == "framework" and not need.optional and not need.whole for need in needs)
-        return cls(detector, needs, matrix, scopes, droppable, inside)
+        return cls(detector, needs, arguments, scopes, droppable, inside)
 
 
 @cache
 def plan(detector: Detector) -> _Plan:
     """Work out what a detector needs, once. Raises TypeError for a parameter that names no fact."""
     hints = typing.get_type_hints(detector)
-    needs, matrix = [], []
-    for parameter in inspect.signature(detector).parameters:
-        if hints[parameter] is Matrix:
-            matrix.append(parameter)
-        else:
-            needs.append(_need(parameter, hints[parameter]))
-    return _Plan.of(detector, tuple(needs), tuple(matrix))
+    parameters = inspect.signature(detector).parameters
+    return _Plan.of(detector, tuple(_need(parameter, hints[parameter]) for parameter in parameters))
 
 
 # ------------------------------------------------------------------------------------------------- evaluation
@@ -203,27 +203,28 @@ class Judgement:
 
 def evaluate(rules: Iterable[Rule], facts: Facts, matrix: Matrix) -> tuple[Judgement, ...]:
     """Run every detector of every rule; a crash in one is an outcome of that rule only."""
-    known = _Known(facts, matrix)
-    return tuple(_judge(rule, known) for rule in rules)
+    return _program(tuple(rules)).run(_Known(facts, matrix))
 
 
 class _Known:
-    """The facts of one evaluation. What concerns the whole machine is looked up, or worked out, once for all rules."""
+    """The facts of one evaluation. What concerns the whole machine is looked up, or worked out, once for all rules.
 
-    __slots__ = ("_items", "_values", "facts", "matrix")
+    ``values`` holds that by type, the matrix too.
+    """
+
+    __slots__ = ("_items", "facts", "values")
 
     def __init__(self, facts: Facts, matrix: Matrix) -> None:
         self.facts = facts
-        self.matrix = matrix
-        self._values: dict[type, Any] = {}
+        self.values: dict[type, Any] = {Matrix: matrix}
         self._items: dict[tuple[Scope, tuple[FrameworkName, ...]], tuple[Any, ...] | Missing] = {}
 
     def value(self, need: _Need) -> Any:
         """A record of the machine; Missing also where a view breaks on these facts."""
         try:
-            return self._values[need.kind]
+            return self.values[need.kind]
         except KeyError:
-            return self._values.setdefault(need.kind, self._got(need))
+            return self.values.setdefault(need.kind, self._got(need))
 
     def _got(self, need: _Need) -> Any:
         try:
@@ -240,57 +241,169 @@ class _Known:
         return found
 
 
-def _judge(rule: Rule, known: _Known) -> Judgement:
-    results = [result for detector in rule.detectors for result in _results(rule, detector, known)]
-    found = tuple((r.verdict, r.about) for r in results if isinstance(r.verdict, Found))
+class _Program:
+    """Rules with the needs of all their detectors, so that what is absent settles many of them at once.
+
+    Which facts are absent is nearly always the same from one paste of a tool to the next. What that alone decides is
+    worked out once for each such pattern.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = tuple((rule, tuple(_planned(detector) for detector in rule.detectors)) for rule in rules)
+        plans = [(rule, one) for rule, planned in self._rules for one in planned if isinstance(one, _Plan)]
+        machine = {need.kind: need for _, one in plans for need in one.needs if need.scope == "machine"}
+        self._needs = tuple(machine.values())
+        self._groups = tuple(dict.fromkeys((scope, rule.frameworks) for rule, one in plans for scope in one.scopes))
+        self._settled: dict[Hashable, tuple[Judgement | _Open, ...]] = {}
+
+    def run(self, known: _Known) -> tuple[Judgement, ...]:
+        """Judge by every rule."""
+        pattern = (
+            *[_absence(known.value(need)) for need in self._needs],
+            *[_absence(known.items(*group)) for group in self._groups],
+        )
+        listed = self._settled.get(pattern)
+        if listed is None:
+            if len(self._settled) >= _MOST_PATTERNS:
+                self._settled.clear()
+            listed = self._settled[pattern] = tuple(_settle(rule, planned, known) for rule, planned in self._rules)
+        return tuple([one if one.__class__ is Judgement else _judge(one, known) for one in listed])  # type: ignore[arg-type]
+
+
+_MOST_PATTERNS = 256
+
+
+@lru_cache(maxsize=8)
+def _program(rules: tuple[Rule, ...]) -> _Program:
+    return _Program(rules)
+
+
+def _planned(detector: Detector) -> _Plan | _Result:
+    try:
+        return plan(detector)
+    except Exception as error:  # a signature that names no fact, in a rule that no test has seen
+        return _Result(crashed=f"{detector.__name__}: {type(error).__name__}: {error}")
+
+
+def _absence(value: Any) -> Hashable:
+    """What of a fact decides without looking into it: why it is missing, or whether there is any."""
+    return value if value.__class__ is Missing else bool(value)
+
+
+class _Open(NamedTuple):
+    """A rule that must be asked: its detectors, or what is settled of them."""
+
+    rule: Rule
+    detectors: tuple[_Plan | _Result, ...]
+
+
+def _settle(rule: Rule, planned: tuple[_Plan | _Result, ...], known: _Known) -> Judgement | _Open:
+    settled = tuple(one if isinstance(one, _Result) else _settled(rule, one, known) or one for one in planned)
+    results = [one for one in settled if isinstance(one, _Result)]
+    return Judgement(rule, _outcome(rule.name, results)) if len(results) == len(settled) else _Open(rule, settled)
+
+
+def _settled(rule: Rule, planned: _Plan, known: _Known) -> _Result | None:
+    """The result that the absence of facts alone gives a detector, None where it must be called."""
+    for scope in planned.scopes:
+        nothing = _nothing(planned, scope, known.items(scope, rule.frameworks))
+        if nothing is not None:
+            return nothing
+    if len(planned.scopes) > 1 or planned.inside_framework:
+        return None  # it depends on the combination
+    for need in planned.needs:
+        if need.scope != "machine":
+            if need.optional or need.whole:
+                continue
+            return None
+        value = known.value(need)
+        if value.__class__ is Missing and not need.optional:
+            return _skipped(need.kind.__name__, value)
+    return None
+
+
+def _nothing(planned: _Plan, scope: Scope, items: tuple[Any, ...] | Missing) -> _Result | None:
+    """Why there is nothing in a scope to run a detector for, None where there is, or where it can do without."""
+    if (items and not isinstance(items, Missing)) or scope in planned.droppable:
+        return None
+    return _skipped(f"{scope}s", items) if isinstance(items, Missing) else _NOTHING_TO_LOOK_AT[scope]
+
+
+def _judge(asked: _Open, known: _Known) -> Judgement:
+    rule = asked.rule
+    results: list[_Result] = []
+    for one in asked.detectors:
+        if one.__class__ is _Result:
+            results.append(one)
+        else:
+            results += _run(rule, one, known)  # type: ignore[arg-type]
+    found = tuple([(r.verdict, r.about) for r in results if isinstance(r.verdict, Found)])
     return Judgement(rule, _outcome(rule.name, results), found)
 
 
 def _outcome(name: str, results: list[_Result]) -> Outcome:
-    crashed = [result.crashed for result in results if result.crashed]
-    skipped = [result.skipped for result in results if result.skipped]
-    verdicts = [result.verdict for result in results if not result.skipped and not result.crashed]
-    found = [verdict.title for verdict in verdicts if isinstance(verdict, Found)]
-    if found:
-        return Outcome(rule=name, outcome="found", why=_whys(found))
-    if crashed:
-        return Outcome(rule=name, outcome="crashed", why=_whys(crashed))
-    passed = [verdict.why if verdict else "" for verdict in verdicts if isinstance(verdict, Passed | None)]
-    if passed:
-        return Outcome(rule=name, outcome="passed", why=_whys(passed))
-    unjudged = [verdict.why for verdict in verdicts if isinstance(verdict, NotJudged)]
-    if unjudged or skipped:
-        return Outcome(rule=name, outcome="skipped", why=_whys([*unjudged, *skipped]))
-    inapplicable = [verdict.why for verdict in verdicts if isinstance(verdict, NotApplicable)]
-    return Outcome(rule=name, outcome="not-applicable", why=_whys(inapplicable))
+    """Found wins over crashed, crashed over passed, passed over not judged, that over not applicable."""
+    if len(results) == 1 and results[0] is _PASSED:
+        return _said(name, "passed", "")
+    texts: dict[str, list[str]] = {}
+    for result in results:
+        texts.setdefault(_kind(result), []).append(_why(result))
+    for kind in _STRONGEST_FIRST:
+        if kind in texts:
+            return _said(name, kind, _whys(texts[kind]))
+    if "not-judged" in texts or "skipped" in texts:
+        return _said(name, "skipped", _whys([*texts.get("not-judged", ()), *texts.get("skipped", ())]))
+    return _said(name, "not-applicable", _whys(texts.get("not-applicable", [])))
+
+
+_STRONGEST_FIRST: tuple[OutcomeName, ...] = ("found", "crashed", "passed")
+_KINDS = {
+    types.NoneType: "passed",
+    Found: "found",
+    Passed: "passed",
+    NotJudged: "not-judged",
+    NotApplicable: "not-applicable",
+}
+
+
+def _kind(result: _Result) -> str:
+    if result.skipped:
+        return "skipped"
+    return "crashed" if result.crashed else _KINDS[result.verdict.__class__]
+
+
+def _why(result: _Result) -> str:
+    if result.skipped or result.crashed:
+        return result.skipped or result.crashed
+    verdict = result.verdict
+    if verdict is None:
+        return ""
+    return verdict.title if isinstance(verdict, Found) else verdict.why
+
+
+@lru_cache(maxsize=4096)
+def _said(name: str, outcome: OutcomeName, why: str) -> Outcome:
+    """An outcome; nearly all of them come again with the next machine."""
+    return Outcome(rule=name, outcome=outcome, why=why)
 
 
 def _whys(texts: list[str]) -> str:
     return texts[0] if len(texts) == 1 else "; ".join(dict.fromkeys(text for text in texts if text))
 
 
-def _results(rule: Rule, detector: Detector, known: _Known) -> Iterable[_Result]:
-    try:
-        planned = plan(detector)
-    except Exception as error:  # a signature that names no fact, in a rule that no test has seen
-        return (_Result(crashed=f"{detector.__name__}: {type(error).__name__}: {error}"),)
-    return _run(rule, planned, known)
-
-
 def _run(rule: Rule, planned: _Plan, known: _Known) -> Iterable[_Result]:
     """One result for each combination that belongs together; one that says why where there is none."""
     if not planned.scopes:
         return (_call(planned, {}, known),)
-    groups = []
+    groups: list[tuple[Any, ...]] = []
     for scope in planned.scopes:
         items = known.items(scope, rule.frameworks)
-        if not items or isinstance(items, Missing):
-            items = (None,) if scope in planned.droppable else items
-        if isinstance(items, Missing):
-            return (_Result(skipped=_missing(f"{scope}s", items)),)
-        if not items:
-            return (_NOTHING_TO_LOOK_AT[scope],)
-        groups.append(items)
+        nothing = _nothing(planned, scope, items)
+        if nothing is not None:
+            return (nothing,)
+        groups.append((None,) if isinstance(items, Missing) or not items else items)
+    if len(groups) == 1:
+        return [_call(planned, {planned.scopes[0]: item}, known) for item in groups[0]]
     combinations = (dict(zip(planned.scopes, items, strict=True)) for items in itertools.product(*groups))
     return [_call(planned, chosen, known) for chosen in combinations if _belong_together(chosen)]
 
@@ -300,9 +413,15 @@ _NOTHING_TO_LOOK_AT: dict[Scope, _Result] = {
 }
 
 
+_PASSED = _Result()
+_NOT_INSTALLED: dict[FrameworkName, _Result] = {
+    name: _Result(verdict=NotApplicable(f"{name} is not installed")) for name in FRAMEWORKS
+}
+
+
 @lru_cache(maxsize=1024)
-def _missing(label: str, missing: Missing) -> str:
-    return f"{label}: {missing}"
+def _skipped(label: str, missing: Missing) -> _Result:
+    return _Result(skipped=f"{label}: {missing}")
 
 
 def _items(scope: Scope, frameworks: tuple[FrameworkName, ...], facts: Facts) -> tuple[Any, ...] | Missing:
@@ -322,8 +441,6 @@ def _items(scope: Scope, frameworks: tuple[FrameworkName, ...], facts: Facts) ->
 
 def _belong_together(chosen: dict[Scope, Any]) -> bool:
     """False for a smoke job of another GPU or framework, or a message of another framework."""
-    if len(chosen) == 1:
-        return True
     smoke, message = chosen.get("smoke"), chosen.get("message")
     gpu, framework = chosen.get("gpu"), chosen.get("framework")
     if smoke and gpu and smoke.gpu is not None and smoke.gpu != gpu.index:
@@ -334,8 +451,6 @@ def _belong_together(chosen: dict[Scope, Any]) -> bool:
 
 
 def _about(chosen: dict[Scope, Any]) -> About:
-    if not chosen:
-        return _ABOUT_NOTHING
     smoke, message, gpu = chosen.get("smoke"), chosen.get("message"), chosen.get("gpu")
     framework = chosen.get("framework")
     index = gpu.index if gpu else smoke.gpu if smoke else None
@@ -344,24 +459,25 @@ def _about(chosen: dict[Scope, Any]) -> About:
 
 
 def _call(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> _Result:
-    framework = chosen.get("framework")
-    if framework and not framework.installed and planned.inside_framework:
-        why = NotApplicable(f"{framework.name} is not installed")
-        return _Result(verdict=why, about=_about(chosen))
-    arguments: dict[str, Any] = {}
-    for need in planned.needs:
-        value = known.value(need) if need.scope == "machine" else _inside(chosen[need.scope], need)
-        if isinstance(value, Missing):
+    if planned.inside_framework and not chosen["framework"].installed:
+        return _NOT_INSTALLED[chosen["framework"].name]
+    arguments = []
+    for need in planned.arguments:
+        value = known.values[need.kind] if need.scope == "machine" else _inside(chosen[need.scope], need)
+        if value.__class__ is Missing:
             if not need.optional:
-                return _Result(about=_about(chosen), skipped=_missing(need.kind.__name__, value))
+                return _skipped(need.kind.__name__, value)
             value = None
-        arguments[need.parameter] = value
-    for parameter in planned.matrix:
-        arguments[parameter] = known.matrix
+        arguments.append(value)
     try:
-        return _Result(verdict=planned.detector(**arguments), about=_about(chosen))
+        verdict = planned.detector(*arguments)
     except Exception as error:  # a crash in a rule is an outcome, whatever its kind
         return _Result(about=_about(chosen), crashed=f"{planned.detector.__name__}: {type(error).__name__}: {error}")
+    if verdict.__class__ not in _KINDS:
+        return _Result(crashed=f"{planned.detector.__name__}: answered {verdict.__class__.__name__}")
+    if verdict is None:
+        return _PASSED
+    return _Result(verdict, _about(chosen)) if verdict.__class__ is Found else _Result(verdict)
 
 
 def _inside(owner: Any, need: _Need) -> Any:
@@ -387,13 +503,14 @@ def rank(judgements: Iterable[Judgement], *, allow_cpu: bool = False) -> tuple[D
     :func:`_severity`.
     """
     judgements = tuple(judgements)
-    drafts = [draft for judgement in judgements for draft in _drafts(judgement, allow_cpu)]
-    masks = _masks([judgement.rule for judgement in judgements])
+    drafts = [draft for judgement in judgements if judgement.found for draft in _drafts(judgement, allow_cpu)]
+    masks = _masks(tuple([judgement.rule for judgement in judgements]))
     explained = [_explain(draft, drafts, masks) for draft in drafts]
     return tuple(sorted(explained, key=_order))
 
 
-def _masks(rules: list[Rule]) -> dict[str, frozenset[str]]:
+@lru_cache(maxsize=8)
+def _masks(rules: tuple[Rule, ...]) -> dict[str, frozenset[str]]:
     """What each rule explains: what it says itself, and every last resort unless it is one."""
     resorts = frozenset(rule.name for rule in rules if rule.last_resort)
     return {rule.name: frozenset(rule.masks) | (frozenset() if rule.last_resort else resorts) for rule in rules}

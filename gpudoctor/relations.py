@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from packaging.version import InvalidVersion, Version
@@ -22,6 +23,7 @@ class Capability(NamedTuple):
     minor: int
 
     @classmethod
+    @lru_cache(maxsize=512)
     def parse(cls, text: str) -> Capability:
         """Read ``8.9``. Raises ValueError for anything else."""
         match = re.fullmatch(r"([0-9]{1,2})\.([0-9])", text.strip())
@@ -45,6 +47,7 @@ class CodeTarget(NamedTuple):
     scope: Literal["", "a", "f"] = ""
 
     @classmethod
+    @lru_cache(maxsize=512)
     def parse(cls, text: str) -> tuple[CodeTarget, ...]:
         """Read what a build says of itself: ``8.6``, ``sm_90a``, ``compute_120``, ``9.0+PTX``.
 
@@ -123,6 +126,7 @@ class CudaVersion(NamedTuple):
     minor: int
 
     @classmethod
+    @lru_cache(maxsize=512)
     def parse(cls, text: str) -> CudaVersion:
         """Read ``12.4``, ``12.5.1`` or ``8``. Raises ValueError for anything else."""
         match = re.fullmatch(r"([0-9]{1,2})(?:\.([0-9]{1,2}))?(?:\.[0-9]+)*", text.strip())
@@ -139,6 +143,7 @@ class CudaVersion(NamedTuple):
         return f"{self.major}.{self.minor}"
 
 
+@lru_cache(maxsize=512)
 def driver_version(text: str) -> Version:
     """A driver version such as 535.129.03 as a comparable value. Raises ValueError if it is none."""
     if not re.fullmatch(r"[0-9]{2,3}(\.[0-9]{1,4}){0,2}", text.strip()):

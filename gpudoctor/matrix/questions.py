@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 import msgspec
 from packaging.specifiers import SpecifierSet
@@ -29,6 +29,14 @@ from gpudoctor.relations import (
 )
 
 RecordT = TypeVar("RecordT", bound=r.Record)
+_Asked = ParamSpec("_Asked")
+_Answer = TypeVar("_Answer")
+
+
+def remembered(question: Callable[_Asked, _Answer]) -> Callable[_Asked, _Answer]:
+    """The same question, which answers at once what it was asked before: many rules ask about the same things."""
+    return cast("Callable[_Asked, _Answer]", lru_cache(maxsize=2048)(question))
+
 
 _VENDOR_BUILD = re.compile(r"\+[^+]{0,100}\bnv\d|\.nv\d|\+nv", re.IGNORECASE)
 _NIGHTLY = re.compile(r"\.dev\d|\bnightly\b", re.IGNORECASE)
@@ -227,6 +235,7 @@ class Matrix:
         found = tuple(t for t in self.toolkits if t.cuda == str(cuda))
         return found or _missing("CUDA toolkit", str(cuda), (t.cuda for t in self.toolkits))
 
+    @remembered
     def minimum_driver(self, cuda: CudaVersion, platform: Platform) -> r.MinimumDriver | Unlisted:
         """The oldest driver that knows all of a CUDA version.
 
@@ -269,6 +278,7 @@ class Matrix:
         near = difflib.get_close_matches(name.upper(), [b.branch for b in self.driver_branches])
         return Unlisted(kind="driver branch", asked=name, close=tuple(near))
 
+    @remembered
     def driver_branch(self, driver: str, platform: Platform) -> r.DriverBranch | Unlisted:
         """The branch of a driver version. Windows numbers run on inside a branch: 537.13 is of R535."""
         try:
@@ -284,6 +294,7 @@ class Matrix:
         near = [*(b.branch for b in fits[-1:]), *(b.branch for b in self.driver_branches if b.number > major)]
         return Unlisted(kind="driver", asked=driver, close=tuple(near[:2]), newer=major > newest.number)
 
+    @remembered
     def branch_supports(self, branch: r.DriverBranch, capability: Capability) -> bool | Unlisted:
         """Whether a branch drives a GPU of that capability: not dropped, and not newer than the branch."""
         architecture = self.architecture(capability)
@@ -291,10 +302,12 @@ class Matrix:
             return architecture
         return _in_range(branch, architecture)
 
+    @remembered
     def capabilities_of(self, branch: r.DriverBranch) -> tuple[str, ...]:
         """The compute capabilities that a branch drives, Tegra boards left out."""
         return tuple(a.capability for a in self.architectures if not a.tegra and _in_range(branch, a))
 
+    @remembered
     def newest_driver_branch_for(
         self, capability: Capability, *, cuda: CudaVersion | None = None
     ) -> r.DriverBranch | Unlisted:
@@ -314,6 +327,7 @@ class Matrix:
 
     # --- GPUs ---------------------------------------------------------------------------------------------
 
+    @remembered
     def architecture(self, capability: Capability) -> r.Architecture | Unlisted:
         """What is known of a compute capability."""
         found = next((a for a in self.architectures if a.capability == str(capability)), None)
@@ -335,6 +349,7 @@ class Matrix:
 
     # --- PyTorch ------------------------------------------------------------------------------------------
 
+    @remembered
     def torch(self, version: str) -> r.TorchRelease | Unlisted:
         """A PyTorch release by any version text of it ("2.5.1", "2.5.1+cu124")."""
         release = stable_release("torch", version)
@@ -343,6 +358,7 @@ class Matrix:
         found = next((t for t in self.torch_releases if t.release == release), None)
         return found or _missing("torch release", release, (t.release for t in self.torch_releases))
 
+    @remembered
     def torch_build(self, version: str, platform: str) -> r.TorchBuild | Unlisted:
         """The build that a full version text names; without "+cu124" the package index's default."""
         release = self.torch(version)
@@ -354,6 +370,7 @@ class Matrix:
         close = tuple(f"{b.release}+{b.variant}" for b in builds)
         return found or Unlisted(kind=f"torch build ({platform})", asked=version, close=close)
 
+    @remembered
     def newest_torch(
         self,
         *,
@@ -384,6 +401,7 @@ class Matrix:
 
     # --- TensorFlow, JAX ----------------------------------------------------------------------------------
 
+    @remembered
     def tensorflow(self, version: str) -> r.TensorFlowRelease | Unlisted:
         """A TensorFlow release by its version; "2.15" means its newest patch release."""
         release = stable_release("tensorflow", version)
@@ -391,6 +409,7 @@ class Matrix:
             return release
         return _release_or_newest_patch("tensorflow release", release, self.tensorflow_releases)
 
+    @remembered
     def newest_tensorflow(
         self,
         *,
@@ -408,6 +427,7 @@ class Matrix:
         wanted = f"for {platform}, Python {python}, {capability}, CUDA {driver_cuda}"
         return Unlisted(kind="tensorflow release", asked=wanted)
 
+    @remembered
     def jax(self, version: str) -> r.JaxRelease | Unlisted:
         """A JAX release by its version."""
         release = stable_release("jax", version)
@@ -417,6 +437,7 @@ class Matrix:
 
     # --- libraries and companions -------------------------------------------------------------------------
 
+    @remembered
     def cudnn(self, version: str) -> r.Cudnn | Unlisted:
         """A cuDNN version ("9.1", "9.1.0.70", or the number 90100 that torch.backends.cudnn reports)."""
         dotted = cudnn_text(version)
@@ -427,6 +448,7 @@ class Matrix:
         packages = tuple(p for p in self.cudnn_releases if f"{p.version}.".startswith(f"{dotted}."))
         return r.Cudnn(version=dotted, family=family, packages=packages)
 
+    @remembered
     def companion(self, package: str, version: str) -> r.Companion | Unlisted:
         """A release of a companion package (xformers, bitsandbytes, triton, cupy-cuda12x, …)."""
         name = package.lower().replace("_", "-")
@@ -437,6 +459,7 @@ class Matrix:
         found = next((c for c in rows if c.version == version), None)
         return found or _missing(name, version, (c.version for c in rows))
 
+    @remembered
     def companions_for_torch(self, package: str, torch: str) -> tuple[r.Companion, ...]:
         """The releases of a companion that accept a torch release, oldest first; empty if none is known."""
         release = stable_release("torch", torch)
@@ -445,6 +468,7 @@ class Matrix:
         rows = (c for c in self.companions if c.package == package and c.torch)
         return tuple(c for c in rows if _accepts(c.torch or "", release))
 
+    @remembered
     def numpy2(self, package: str, version: str, platform: Platform = "linux") -> r.Numpy2 | Unlisted:
         """Whether a package's version works with NumPy 2 on a platform."""
         release = stable_release(package, version)
@@ -454,6 +478,7 @@ class Matrix:
         found = next((n for n in rows if release in SpecifierSet(n.versions)), None)
         return found or Unlisted(kind=f"NumPy 2 row of {package}", asked=version)
 
+    @remembered
     def toolkit_components(self, cuda: str) -> r.ToolkitComponents | Unlisted:
         """The nvidia-* package versions of a toolkit ("12.4.1"; "12.4" means its newest update)."""
         known = self.toolkit_component_sets

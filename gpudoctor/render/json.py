@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import msgspec
 
 from gpudoctor.findings import Report
-from gpudoctor.wire import FailOn, to_wire
+from gpudoctor.wire import FailOn, ReportWire, to_wire
 
 
 def json_report(report: Report, *, fail_on: FailOn = "error", compact: bool = False) -> str:
@@ -17,10 +18,25 @@ def json_report(report: Report, *, fail_on: FailOn = "error", compact: bool = Fa
 
     Valid JSON whatever the report holds: NaN and infinities are null, lone surrogates are shown as escapes.
     """
-    plain = _clean(msgspec.to_builtins(to_wire(report, fail_on=fail_on), order="deterministic"))
+    wire = to_wire(report, fail_on=fail_on)
     if compact:
-        return json.dumps(plain, allow_nan=False, separators=(",", ":")) + "\n"
+        return _compact(wire) + "\n"
+    plain = _clean(msgspec.to_builtins(wire, order="deterministic"))
     return json.dumps(plain, allow_nan=False, indent=2) + "\n"
+
+
+_NOT_ASCII = re.compile("[^\0-\x7f]")
+
+
+def _compact(wire: ReportWire) -> str:
+    """On one line, as fast as it goes: many reports a second are printed so."""
+    try:
+        text = msgspec.json.encode(wire, order="deterministic").decode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate
+        plain = _clean(msgspec.to_builtins(wire, order="deterministic"))
+        return json.dumps(plain, allow_nan=False, separators=(",", ":"))
+    # Outside its strings JSON is ASCII, so whatever is not stands in one, and may be written as an escape.
+    return text if text.isascii() else _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _clean(value: Any) -> Any:

@@ -45,8 +45,8 @@ def _index() -> str:
     head = (
         "# Rules",
         "",
-        f"The {len(rules)} causes that gpudoctor knows, those that lie deeper in the machine first. Of two findings that",
-        "explain neither one another the deeper one is named first. `gpudoctor explain RULE` prints the same pages.",
+        f"The {len(rules)} causes that gpudoctor knows, those that lie deeper in the machine first: of two findings",
+        "that do not explain each other, the deeper one is named first. `gpudoctor explain RULE` prints these pages.",
     )
     return "\n".join((*head, *tables)) + "\n"
 

@@ -199,3 +199,13 @@ def test_the_exit_code_told_is_that_of_fail_on() -> None:
         for fail_on in ("error", "warning", "never")
     }
     assert told == {"error": 0, "warning": 1, "never": 0}
+
+
+@pytest.mark.parametrize("make", [reports.broken, reports.healthy, reports.candidates, reports.hostile, reports.no_gpu])
+@pytest.mark.parametrize("text", ["", "× → … é 漢 🙂 \x7f \u2028", "\ud800 lone", 'quote " and \\ \x1b'])
+def test_a_compact_report_says_the_same_on_one_ascii_line(make: Callable[[], Report], text: str) -> None:
+    report = replace(make(), input=text, seconds=float("nan"))
+    compact = json_report(report, compact=True)
+    assert compact.isascii()
+    assert compact.count("\n") == 1
+    assert json.loads(compact) == json.loads(json_report(report))
