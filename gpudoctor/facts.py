@@ -481,7 +481,8 @@ class Gpu(Fact, frozen=True, kw_only=True):
     """One GPU in NVML's order.
 
     ``error`` is the NVML error that its handle, name or addresses gave, or NVML_ERROR_GPU_IS_LOST or
-    NVML_ERROR_RESET_REQUIRED from any other reading. ``pci`` is spelled as in sysfs (``0000:65:00.0``); ``pci_device`` is four hexadecimal digits.
+    NVML_ERROR_RESET_REQUIRED from any other reading. ``pci`` is spelled as in sysfs (``0000:65:00.0``); ``pci_device``
+    is four hexadecimal digits.
     """
 
     index: int

@@ -107,7 +107,9 @@ def test_a_child_that_is_told_to_stop_trains_nothing(torch_python: Path) -> None
 
 def test_a_parent_that_is_gone_ends_the_child(torch_python: Path) -> None:
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    with Child.python(str(torch_python), program("torch"), environ=environ, limits=Limits.within(60), listens=True) as child:
+    with Child.python(
+        str(torch_python), program("torch"), environ=environ, limits=Limits.within(60), listens=True
+    ) as child:
         for message in child.messages():
             if "listed" in message:
                 assert child._process is not None

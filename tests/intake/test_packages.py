@@ -151,7 +151,10 @@ def test_rows_of_conda_are_read_without_their_heading() -> None:
     )
     packages = facts(text).packages
     assert isinstance(packages, f.Packages)
-    assert {(package.name, package.version) for package in (*packages.packages, *packages.conda)} >= {
+    listed = {(one.name, one.version) for one in packages.packages} | {
+        (one.name, one.version) for one in packages.conda
+    }
+    assert listed >= {
         ("jax", "0.4.38"),
         ("tensorflow-gpu", "2.2.0"),
         ("pytorch", "1.13.1"),
