@@ -17,7 +17,9 @@ import re
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from functools import cache, lru_cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -116,30 +118,42 @@ def _open_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(name for name in kind.__struct_fields__ if name not in untouched)
 
 
-def _strings(value: Any, under: str = "") -> list[tuple[str, str]]:
-    """Every open string of a record with the name of its field, in order."""
-    found: list[tuple[str, str]] = []
-    _add_strings(value, under, found)
-    return found
+@dataclass(frozen=True)
+class _Read:
+    """Every open string of a value with the name of its field, in order; and which records hold one to look at.
 
+    ``touched`` are the id() of records of which some text is private by its shape, or which are private as such.
+    """
 
-def _add_strings(value: Any, under: str, found: list[tuple[str, str]]) -> None:
-    if isinstance(value, str):
-        if value:
-            found.append((under, value))
-    elif isinstance(value, msgspec.Struct):
-        for name in _open_fields(type(value)):
-            _add_strings(getattr(value, name), name, found)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            found.append(("", key))
-            _add_strings(item, "", found)
-    elif isinstance(value, frozenset):
-        for item in sorted(value):
-            _add_strings(item, under, found)
-    elif isinstance(value, tuple):
-        for item in value:
-            _add_strings(item, under, found)
+    strings: list[tuple[str, str]] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)
+
+    def add(self, value: Any, under: str = "") -> bool:
+        """Read a value, and whether it is to be looked at."""
+        if isinstance(value, str):
+            if not value:
+                return False
+            self.strings.append((under, value))
+            return not _inert(value)
+        if isinstance(value, msgspec.Struct):
+            return self._add_record(value)
+        if isinstance(value, dict):
+            touched = [self.add(one) for item in value.items() for one in item]
+        elif isinstance(value, tuple | frozenset):
+            touched = [self.add(item, under) for item in (sorted(value) if isinstance(value, frozenset) else value)]
+        else:
+            return False
+        return True in touched
+
+    def _add_record(self, record: msgspec.Struct) -> bool:
+        touched = isinstance(record, Environment | GpuProcess)
+        for name in _open_fields(type(record)):
+            value = getattr(record, name)
+            if value and self.add(value, name):
+                touched = True
+        if touched:
+            self.touched.add(id(record))
+        return touched
 
 
 # ---------------------------------------------------------------------------------------------- learning
@@ -147,7 +161,10 @@ def _add_strings(value: Any, under: str, found: list[tuple[str, str]]) -> None:
 
 @dataclass(frozen=True)
 class _Known:
-    """What was learned from the whole before anything is changed, so that each thing has one label."""
+    """What was learned from the whole before anything is changed, so that each thing has one label.
+
+    ``touched``, where it is known, are the id() of the only records in which there is something to change.
+    """
 
     home: str | None = None
     people: Mapping[str, str] = field(default_factory=dict)
@@ -155,6 +172,7 @@ class _Known:
     devices: Mapping[str, str] = field(default_factory=dict)
     programs: Mapping[str, str] = field(default_factory=dict)
     versions: frozenset[str] = frozenset()
+    touched: AbstractSet[int] | None = None
 
 
 # Accounts and words that name no person and no machine, and that a report needs.
@@ -200,13 +218,16 @@ _KNOWN_PROGRAMS = re.compile(
 
 
 def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
-    named = [*_strings(facts.gpus), *_strings(whole)]
+    read = _Read()
+    read.add(facts.gpus)
+    read.add(whole)
+    named = read.strings
     texts = [text for _, text in named if not _inert(text)]
     homes = _homes(texts)
     home = identity.home or next((path for path, _ in homes.most_common(1)), None)
     people = [identity.user or "", _name_in(home or ""), *map(_name_in, homes), *_said(_PROMPT, "user", texts)]
     hosts = [identity.host or "", *_said(_PROMPT, "host", texts), *_said(_HOST_SAID, "host", texts)]
-    return _Known(
+    known = _Known(
         home=home,
         people=_labelled(people),
         hosts=frozenset(part.lower() for name in hosts for part in (name, name.partition(".")[0]) if _telling(part)),
@@ -214,6 +235,23 @@ def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
         programs=_programs(facts),
         versions=_versions(named),
     )
+    return known if _is_named(known, [text for _, text in named]) else replaced(known, touched=read.touched)
+
+
+def _is_named(known: _Known, texts: list[str]) -> bool:
+    """Whether a learned name may stand in some text, also in one that is inert by its shape."""
+    labels = [*known.hosts, *known.people]
+    if known.programs or (labels and not all(map(str.isascii, texts)) and any(map(_pattern(labels).search, texts))):
+        return True
+    joined = "\n".join(texts)
+    lowered = joined.lower()
+    return (known.home is not None and known.home in joined) or any(name in lowered for name in labels)
+
+
+def _pattern(names: Iterable[str]) -> re.Pattern[str]:
+    """These names as words of their own, in any case."""
+    listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{listed})(?![A-Za-z0-9])", re.IGNORECASE)
 
 
 def _homes(texts: Iterable[str]) -> Counter[str]:
@@ -415,8 +453,7 @@ class _Cleaner:
     def __init__(self, known: _Known) -> None:
         self._known = known
         self._labels = {**dict.fromkeys(known.hosts, "host"), **known.people}
-        names = "|".join(re.escape(name) for name in sorted(self._labels, key=len, reverse=True))
-        self._names = re.compile(rf"(?<![A-Za-z0-9])(?:{names})(?![A-Za-z0-9])", re.IGNORECASE) if names else None
+        self._names = _pattern(self._labels) if self._labels else None
         self.count = 0
 
     def walk(self, value: _S, clean: Callable[[str], str] | None = None) -> _S:
@@ -437,6 +474,8 @@ class _Cleaner:
 
     def _record(self, record: msgspec.Struct) -> msgspec.Struct:
         kind = type(record)
+        if self._known.touched is not None and id(record) not in self._known.touched:
+            return record
         changes: dict[str, Any] = {}
         if isinstance(record, Environment):
             changes["variables"] = self._variables(record.variables)
