@@ -52,7 +52,6 @@ from gpudoctor.matrix import Matrix
 from gpudoctor.remedies import Remedy
 
 Detector = Callable[..., Verdict]
-OutcomeName = Literal["found", "passed", "not-applicable", "skipped", "crashed"]
 _D = TypeVar("_D", bound=Detector)
 
 GpuEffect = Literal["absent", "fault", "none"]
@@ -183,13 +182,16 @@ def plan(detector: Detector) -> _Plan:
 _ABOUT_NOTHING = About()
 
 
-class _Result(NamedTuple):
-    """What one run of one detector gave. ``skipped`` holds what was missing, ``crashed`` the error."""
+_Kind = Literal["found", "crashed", "passed", "not-judged", "skipped", "not-applicable"]
 
-    verdict: Verdict = None
+
+class _Result(NamedTuple):
+    """What one run of one detector gave: ``why`` is what it says, what was missing or what broke."""
+
+    kind: _Kind
+    why: str = ""
+    found: Found | None = None
     about: About = _ABOUT_NOTHING
-    skipped: str = ""
-    crashed: str = ""
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,7 @@ def _planned(detector: Detector) -> _Plan | _Result:
     try:
         return plan(detector)
     except Exception as error:  # a signature that names no fact, in a rule that no test has seen
-        return _Result(crashed=f"{detector.__name__}: {type(error).__name__}: {error}")
+        return _Result("crashed", f"{detector.__name__}: {type(error).__name__}: {error}")
 
 
 def _absence(value: Any) -> Hashable:
@@ -300,7 +302,7 @@ class _Open(NamedTuple):
 def _settle(rule: Rule, planned: tuple[_Plan | _Result, ...], known: _Known) -> Judgement | _Open:
     settled = tuple(one if isinstance(one, _Result) else _settled(rule, one, known) or one for one in planned)
     results = [one for one in settled if isinstance(one, _Result)]
-    return Judgement(rule, _outcome(rule.name, results)) if len(results) == len(settled) else _Open(rule, settled)
+    return _judgement(rule, results) if len(results) == len(settled) else _Open(rule, settled)
 
 
 def _settled(rule: Rule, planned: _Plan, known: _Known) -> _Result | None:
@@ -333,68 +335,51 @@ def _judge(asked: _Open, known: _Known) -> Judgement:
     rule = asked.rule
     results: list[_Result] = []
     for one in asked.detectors:
-        if one.__class__ is _Result:
+        if isinstance(one, _Result):
             results.append(one)
+        elif one.scopes:
+            results += _run(rule, one, known)
         else:
-            results += _run(rule, one, known)  # type: ignore[arg-type]
-    found = tuple([(r.verdict, r.about) for r in results if isinstance(r.verdict, Found)])
-    return Judgement(rule, _outcome(rule.name, results), found)
+            results.append(_call(one, {}, known))
+    return _judgement(rule, results)
 
 
-def _outcome(name: str, results: list[_Result]) -> Outcome:
+def _judgement(rule: Rule, results: list[_Result]) -> Judgement:
     """Found wins over crashed, crashed over passed, passed over not judged, that over not applicable."""
-    if len(results) == 1 and results[0] is _PASSED:
-        return _said(name, "passed", "")
-    texts: dict[str, list[str]] = {}
-    for result in results:
-        texts.setdefault(_kind(result), []).append(_why(result))
+    kinds = {result.kind for result in results}
+    if "found" in kinds:
+        found = tuple([(r.found, r.about) for r in results if r.found is not None])
+        return Judgement(rule, _outcome(rule.name, "found", _whys(results, "found")), found)
     for kind in _STRONGEST_FIRST:
-        if kind in texts:
-            return _said(name, kind, _whys(texts[kind]))
-    if "not-judged" in texts or "skipped" in texts:
-        return _said(name, "skipped", _whys([*texts.get("not-judged", ()), *texts.get("skipped", ())]))
-    return _said(name, "not-applicable", _whys(texts.get("not-applicable", [])))
+        if kind in kinds:
+            break
+    why = _whys(results, kind)
+    if kind == "not-judged" and "skipped" in kinds:
+        why = f"{why}; {_whys(results, 'skipped')}"
+    return _silent(rule, kind, why)
 
 
-_STRONGEST_FIRST: tuple[OutcomeName, ...] = ("found", "crashed", "passed")
-_KINDS = {
-    types.NoneType: "passed",
-    Found: "found",
-    Passed: "passed",
-    NotJudged: "not-judged",
-    NotApplicable: "not-applicable",
-}
-
-
-def _kind(result: _Result) -> str:
-    if result.skipped:
-        return "skipped"
-    return "crashed" if result.crashed else _KINDS[result.verdict.__class__]
-
-
-def _why(result: _Result) -> str:
-    if result.skipped or result.crashed:
-        return result.skipped or result.crashed
-    verdict = result.verdict
-    if verdict is None:
-        return ""
-    return verdict.title if isinstance(verdict, Found) else verdict.why
+_STRONGEST_FIRST: tuple[_Kind, ...] = ("crashed", "passed", "not-judged", "skipped", "not-applicable")
 
 
 @lru_cache(maxsize=4096)
-def _said(name: str, outcome: OutcomeName, why: str) -> Outcome:
-    """An outcome; nearly all of them come again with the next machine."""
-    return Outcome(rule=name, outcome=outcome, why=why)
+def _silent(rule: Rule, kind: _Kind, why: str) -> Judgement:
+    """A judgement that finds nothing; nearly all of them come again with the next machine."""
+    return Judgement(rule, _outcome(rule.name, kind, why))
 
 
-def _whys(texts: list[str]) -> str:
-    return texts[0] if len(texts) == 1 else "; ".join(dict.fromkeys(text for text in texts if text))
+def _outcome(name: str, kind: _Kind, why: str) -> Outcome:
+    return Outcome(rule=name, outcome="skipped" if kind == "not-judged" else kind, why=why)
+
+
+def _whys(results: list[_Result], kind: _Kind) -> str:
+    if len(results) == 1:
+        return results[0].why
+    return "; ".join(dict.fromkeys([result.why for result in results if result.kind == kind and result.why]))
 
 
 def _run(rule: Rule, planned: _Plan, known: _Known) -> Iterable[_Result]:
     """One result for each combination that belongs together; one that says why where there is none."""
-    if not planned.scopes:
-        return (_call(planned, {}, known),)
     groups: list[tuple[Any, ...]] = []
     for scope in planned.scopes:
         items = known.items(scope, rule.frameworks)
@@ -409,19 +394,19 @@ def _run(rule: Rule, planned: _Plan, known: _Known) -> Iterable[_Result]:
 
 
 _NOTHING_TO_LOOK_AT: dict[Scope, _Result] = {
-    scope: _Result(verdict=NotApplicable(f"no {scope} to look at")) for scope in typing.get_args(Scope)
+    scope: _Result("not-applicable", f"no {scope} to look at") for scope in typing.get_args(Scope)
 }
 
 
-_PASSED = _Result()
+_PASSED = _Result("passed")
 _NOT_INSTALLED: dict[FrameworkName, _Result] = {
-    name: _Result(verdict=NotApplicable(f"{name} is not installed")) for name in FRAMEWORKS
+    name: _Result("not-applicable", f"{name} is not installed") for name in FRAMEWORKS
 }
 
 
 @lru_cache(maxsize=1024)
 def _skipped(label: str, missing: Missing) -> _Result:
-    return _Result(skipped=f"{label}: {missing}")
+    return _Result("skipped", f"{label}: {missing}")
 
 
 def _items(scope: Scope, frameworks: tuple[FrameworkName, ...], facts: Facts) -> tuple[Any, ...] | Missing:
@@ -472,12 +457,17 @@ def _call(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> _Result:
     try:
         verdict = planned.detector(*arguments)
     except Exception as error:  # a crash in a rule is an outcome, whatever its kind
-        return _Result(about=_about(chosen), crashed=f"{planned.detector.__name__}: {type(error).__name__}: {error}")
-    if verdict.__class__ not in _KINDS:
-        return _Result(crashed=f"{planned.detector.__name__}: answered {verdict.__class__.__name__}")
+        return _Result("crashed", f"{planned.detector.__name__}: {type(error).__name__}: {error}")
     if verdict is None:
         return _PASSED
-    return _Result(verdict, _about(chosen)) if verdict.__class__ is Found else _Result(verdict)
+    if isinstance(verdict, Found):
+        return _Result("found", verdict.title, verdict, _about(chosen))
+    if verdict.__class__ not in _SAID:
+        return _Result("crashed", f"{planned.detector.__name__}: answered {verdict.__class__.__name__}")
+    return _Result(_SAID[verdict.__class__], verdict.why)
+
+
+_SAID: dict[type, _Kind] = {Passed: "passed", NotJudged: "not-judged", NotApplicable: "not-applicable"}
 
 
 def _inside(owner: Any, need: _Need) -> Any:
