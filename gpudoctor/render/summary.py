@@ -575,7 +575,13 @@ def _gpu_state(report: Report, gpu: Gpu) -> tuple[Mark | None, str]:
         looked = (Mark.UNKNOWN, unread.kind.replace("-", " "))
     elif any(smoke.gpu == gpu.index and smoke.result == "proved" for smoke in report.smoke):
         looked = (Mark.OK, "trains")
-    return _state(report, "GPU", looked, gpu.index)
+    state = _state(report, "GPU", looked, gpu.index)
+    own = [one for one in report.findings if one.about.gpu == gpu.index and one.because_of is None]
+    if state != looked or len(report.facts.known_gpus()) < 2 or not own:
+        return state
+    # Of several GPUs, the one that a framework cannot use is told by its own line too.
+    worst = _by_severity(own)[0]
+    return state if worst.severity is Severity.INFO else (MARK_OF[worst.severity], worst.rule)
 
 
 def _python(report: Report, facts: Facts) -> Row | None:

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
@@ -79,7 +80,11 @@ def narrow() -> Iterator[tuple[TextIO, int]]:
 
 
 def lines(there: int) -> list[str]:
-    return re.split(r"\r\x1b\[K", os.read(there, 1 << 16).decode())
+    """What the terminal was told, line by line; a terminal hands over what it has in pieces."""
+    told = b""
+    while select.select([there], [], [], 0.5)[0]:
+        told += os.read(there, 1 << 16)
+    return re.split(r"\r\x1b\[K", told.decode())
 
 
 def test_the_live_line_never_wraps_and_is_gone_at_the_end(narrow: tuple[TextIO, int]) -> None:

@@ -44,17 +44,20 @@ def versions_differ(
     """NVML refuses the module, or names another version than the module does."""
     if wsl and wsl.version:
         return NotApplicable("the kernel module of WSL is Windows' driver")
-    if module.version is None:
+    refused = nvml.result == "NVML_ERROR_LIB_RM_VERSION_MISMATCH"
+    if module.version is None and not refused:
         return NotApplicable("no NVIDIA kernel module is loaded")
     differs = nvml.driver is not None and nvml.driver != module.version
-    if nvml.result != "NVML_ERROR_LIB_RM_VERSION_MISMATCH" and not differs:
+    if not refused and not differs:
         return None
+    # A sandbox may hide the module's version; NVML was answered by a module all the same.
+    loaded = module.version or "of another version"
     user = nvml.driver or ", ".join(v for v in (files.libraries if files else ()) if v != module.version)
     return Found(
-        title=f"The loaded NVIDIA kernel module is {module.version}, its libraries are {user or 'of another version'}.",
+        title=f"The loaded NVIDIA kernel module is {loaded}, its libraries are {user or 'of another version'}.",
         detail="NVML and libcuda only work with a kernel module of their own version.",
         evidence=(
-            cite("kernel module", module.version, module),
+            cite("kernel module", module.version or "version not shown", module),
             cite("NVML", nvml.driver or nvml.result, nvml),
             *_on_disk(files),
         ),

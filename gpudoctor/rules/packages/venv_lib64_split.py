@@ -27,7 +27,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, Framework, Imported, Packages
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import Run
-from gpudoctor.rules._printed import heard
+from gpudoctor.rules._printed import SILENT, heard
 from gpudoctor.rules._words import name_of
 from gpudoctor.views import Printed
 
@@ -88,7 +88,7 @@ def what_was_printed_names_both(printed: Printed) -> Verdict:
     stated = heard(printed, *_STATED)
     framework, libraries = heard(printed, _FRAMEWORK), heard(printed, _LIBRARIES)
     if stated is None and (framework is None or libraries is None or heard(printed, _MISSING) is None):
-        return None
+        return NotApplicable(SILENT)
     shown = [one for one in (stated, framework, libraries) if one]
     return Found(
         title="The packages of the environment are split over lib and lib64.",

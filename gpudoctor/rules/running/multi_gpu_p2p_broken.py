@@ -29,7 +29,7 @@ from gpudoctor.engine import Rule
 from gpudoctor.facts import Gpus
 from gpudoctor.findings import Confidence, Found, NotApplicable, Verdict
 from gpudoctor.remedies import Run, SetVariable
-from gpudoctor.rules._printed import Heard, heard
+from gpudoctor.rules._printed import SILENT, Heard, heard
 from gpudoctor.views import Printed
 
 RULE = Rule(masks=("nccl-failure", "smoke-hang", "smoke-wrong-results"))
@@ -73,7 +73,7 @@ def transfers_that_fail(printed: Printed, gpus: Gpus | None) -> Verdict:
         return _found(found, "Direct transfers between the GPUs hang or corrupt data.", Confidence.LIKELY)
     found = heard(printed, *_HANGS)
     if found is None:
-        return None
+        return NotApplicable(SILENT)
     return _found(
         found, "Jobs on several GPUs hang; direct transfers between them may be the reason.", Confidence.POSSIBLE
     )

@@ -28,7 +28,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Environment
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Verdict
 from gpudoctor.remedies import Remedy, Run, SetVariable
-from gpudoctor.rules._printed import heard
+from gpudoctor.rules._printed import SILENT, heard
 from gpudoctor.views import Printed
 
 RULE = Rule()
@@ -77,7 +77,7 @@ def nccl_says_so(printed: Printed, environment: Environment | None) -> Verdict:
     reason = next(((found, why) for pattern, why in _REASONS.items() if (found := heard(printed, pattern))), None)
     error = heard(printed, *_FAILED) or heard(printed, *_TIMED_OUT)
     if reason is None and error is None:
-        return None
+        return NotApplicable(SILENT)
     if reason is None and (other := heard(printed, *_OTHERS)):
         return NotApplicable(f"the reason is another: {other.text}")
     shown = [found for found in (reason[0] if reason else None, error) if found]
