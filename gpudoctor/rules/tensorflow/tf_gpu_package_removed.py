@@ -15,7 +15,7 @@ Install `tensorflow[and-cuda]` on Linux or in WSL 2, and replace the name in the
 By the package's own message in pip's output, and by an installed tensorflow-gpu 2.12.
 
 ## Sources
-- https://pypi.org/project/tensorflow-gpu/
+- https://www.tensorflow.org/install/pip
 - https://www.tensorflow.org/install/pip
 """
 
