@@ -16,7 +16,6 @@ By the package's own message in pip's output, and by an installed tensorflow-gpu
 
 ## Sources
 - https://www.tensorflow.org/install/pip
-- https://www.tensorflow.org/install/pip
 """
 
 from __future__ import annotations
