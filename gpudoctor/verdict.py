@@ -17,8 +17,8 @@ from gpudoctor.facts import (
     Smoke,
 )
 from gpudoctor.findings import Candidate, Cause, Confidence, Finding, Severity, Status, Unknown
-from gpudoctor.rules._words import name_of
 from gpudoctor.views import presence, wanted
+from gpudoctor.words import name_of
 
 _XID = "sudo dmesg | grep -i xid"
 

@@ -14,7 +14,7 @@ from gpudoctor.prescribe.shell import (
     verify_with,
 )
 from gpudoctor.relations import CudaVersion
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 
 def set_variable(remedy: r.SetVariable, place: Place) -> Fix:

@@ -21,7 +21,7 @@ from gpudoctor.prescribe.shell import (
     verify_with,
 )
 from gpudoctor.relations import Capability, CudaVersion, parse_targets
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 
 def install_packages(remedy: r.InstallPackages, place: Place) -> Fix:

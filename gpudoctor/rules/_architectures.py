@@ -8,8 +8,8 @@ from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Pass
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import Capability, CodeTarget, Coverage, CudaVersion, coverage, parse_targets
 from gpudoctor.remedies import InstallBuild
-from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
 from gpudoctor.views import DriverCuda, Proved, capabilities_of
+from gpudoctor.words import CUDA_BUILD_ONLY, name_of
 
 
 def kernels_for_gpu(

@@ -6,8 +6,8 @@ from gpudoctor.engine import cite
 from gpudoctor.facts import Build, Framework, Gpus
 from gpudoctor.findings import Evidence, Found, NotJudged, Passed, Severity, Verdict
 from gpudoctor.remedies import InstallBuild
-from gpudoctor.rules._words import name_of
 from gpudoctor.views import DriverCuda, Presence, capabilities_of
+from gpudoctor.words import name_of
 
 
 def cpu_build_beside_gpu(

@@ -6,7 +6,7 @@ from gpudoctor.engine import cite
 from gpudoctor.facts import Framework, Interpreter, OtherEnvironments, Request
 from gpudoctor.findings import Found, NotApplicable, Verdict
 from gpudoctor.remedies import InstallBuild, Remedy, Run
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 
 def required_but_absent(

@@ -6,8 +6,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gpudoctor.engine import cite
-from gpudoctor.facts import Gpu, GpuCapability, Gpus, Nvml, PciDevice, PciDevices
-from gpudoctor.findings import Evidence
+from gpudoctor.facts import (
+    DriverFiles,
+    Gpu,
+    GpuCapability,
+    Gpus,
+    KernelDriver,
+    Nvml,
+    PciDevice,
+    PciDevices,
+    System,
+    Wsl,
+)
+from gpudoctor.findings import Evidence, NotApplicable
 from gpudoctor.matrix import Architecture, GpuModel, Matrix, Unlisted
 from gpudoctor.relations import Capability
 from gpudoctor.views import NVIDIA_VENDOR
@@ -69,6 +80,18 @@ def _one(name: str, capability: str, driven: bool | None, evidence: Evidence, ma
     architecture = matrix.architecture(Capability.parse(capability))
     if not isinstance(architecture, Unlisted):
         yield Silicon(name, architecture, driven, evidence)
+
+
+def module_flavour(
+    module: KernelDriver | None, files: DriverFiles | None, system: System | None, wsl: Wsl | None
+) -> KernelDriver | DriverFiles | NotApplicable:
+    """The fact that tells the flavour of the kernel module: the loaded one's, else that of the files on disk."""
+    if (system and system.os != "linux") or (wsl and wsl.version):
+        return NotApplicable("only Linux has two flavours of the kernel module")
+    fact = module if module and module.flavour else files
+    if fact is None or fact.flavour is None:
+        return NotApplicable("the flavour of the kernel module is not known")
+    return fact
 
 
 def branch_number(name: str | None) -> int | None:

@@ -27,7 +27,7 @@ from gpudoctor.findings import Found, NotApplicable, Verdict
 from gpudoctor.matrix import Matrix
 from gpudoctor.remedies import InstallDriver
 from gpudoctor.rules._printed import SILENT, heard, works
-from gpudoctor.rules._silicon import silicon
+from gpudoctor.rules._silicon import module_flavour, silicon
 from gpudoctor.views import Printed
 
 RULE = Rule(
@@ -57,11 +57,9 @@ def proprietary_on_a_gpu_that_needs_open(
     matrix: Matrix,
 ) -> Verdict:
     """The flavour of the loaded module against what the GPU's architecture needs."""
-    if (system and system.os != "linux") or (wsl and wsl.version):
-        return NotApplicable("only Linux has two flavours of the kernel module")
-    fact = module if module and module.flavour else files
-    if fact is None or fact.flavour is None:
-        return NotApplicable("the flavour of the kernel module is not known")
+    fact = module_flavour(module, files, system, wsl)
+    if isinstance(fact, NotApplicable):
+        return fact
     if fact.flavour == "open":
         return None
     for gpu in silicon(pci, gpus, nvml, matrix):

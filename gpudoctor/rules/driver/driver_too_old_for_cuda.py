@@ -57,8 +57,8 @@ from gpudoctor.relations import (
 from gpudoctor.remedies import InstallBuild, InstallDriver, Remedy
 from gpudoctor.rules._printed import heard, nvml_fails, works
 from gpudoctor.rules._texts import first_match, search
-from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
 from gpudoctor.views import DriverCuda, DriverSide, Printed, UserDriver, capabilities_of
+from gpudoctor.words import CUDA_BUILD_ONLY, name_of
 
 RULE = Rule(masks=("smoke-ran-on-cpu", "tf-arch-unsupported", "torch-arch-unsupported"))
 

@@ -24,8 +24,8 @@ from __future__ import annotations
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, Framework, PciDevices
 from gpudoctor.findings import Found, NotApplicable, Severity, Verdict
-from gpudoctor.rules._words import name_of
 from gpudoctor.views import Presence
+from gpudoctor.words import name_of
 
 RULE = Rule(severity=Severity.INFO, without_gpu="none")
 

@@ -31,8 +31,8 @@ from gpudoctor.matrix.records import Cudnn
 from gpudoctor.relations import Capability, Coverage, coverage, parse_targets
 from gpudoctor.remedies import InstallPackages
 from gpudoctor.rules._texts import first_match
-from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
 from gpudoctor.views import Proved
+from gpudoctor.words import CUDA_BUILD_ONLY, name_of
 
 RULE = Rule(masks=("smoke-hang",))
 

@@ -44,7 +44,7 @@ from gpudoctor.facts import (
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.remedies import Remedy, Run, SetVariable
 from gpudoctor.rules._texts import first_match, search
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 RULE = Rule(
     masks=(

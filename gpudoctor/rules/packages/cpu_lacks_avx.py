@@ -30,7 +30,7 @@ from gpudoctor.facts import Fact, Framework, Imported, Message, Processor, Syste
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Verdict
 from gpudoctor.remedies import Run
 from gpudoctor.rules._texts import first_match
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 RULE = Rule(without_gpu="none", masks=("windows-runtime-dll-missing",))
 

@@ -30,7 +30,7 @@ from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import Platform
 from gpudoctor.remedies import InstallPackages
 from gpudoctor.rules._texts import first_match
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 RULE = Rule(without_gpu="none")
 

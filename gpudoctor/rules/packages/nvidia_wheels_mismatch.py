@@ -28,7 +28,7 @@ from gpudoctor.facts import Build, Framework, Imported, Message, Pins, UnmetPin
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Severity, Verdict
 from gpudoctor.remedies import InstallPackages
 from gpudoctor.rules._texts import first_match
-from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
+from gpudoctor.words import CUDA_BUILD_ONLY, name_of
 
 RULE = Rule(masks=("smoke-ran-on-cpu", "tf-cuda-libs-missing", "jax-cpu-build", "jax-plugin-mismatch"))
 

@@ -35,7 +35,7 @@ from gpudoctor.matrix import Matrix
 from gpudoctor.relations import CudaVersion
 from gpudoctor.remedies import Remedy, Run
 from gpudoctor.rules._texts import first_match, search
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 RULE = Rule(
     without_gpu="none",

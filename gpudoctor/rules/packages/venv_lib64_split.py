@@ -28,8 +28,8 @@ from gpudoctor.facts import Build, Framework, Imported, Packages
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import Run
 from gpudoctor.rules._printed import SILENT, heard
-from gpudoctor.rules._words import name_of
 from gpudoctor.views import Printed
+from gpudoctor.words import name_of
 
 RULE = Rule(without_gpu="none", masks=("nvidia-wheels-mismatch",))
 

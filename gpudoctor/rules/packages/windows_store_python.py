@@ -26,7 +26,7 @@ from gpudoctor.facts import Build, Fact, Framework, Imported, Interpreter, Messa
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.remedies import Run
 from gpudoctor.rules._texts import first_match
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 RULE = Rule(
     masks=("tf-cuda-libs-missing", "tf-cuda-version-mismatch", "windows-runtime-dll-missing", "smoke-ran-on-cpu"),

@@ -23,7 +23,7 @@ from __future__ import annotations
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Framework, Imported
 from gpudoctor.findings import Confidence, Found, Verdict
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 RULE = Rule(without_gpu="none", last_resort=True)
 

@@ -26,7 +26,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Smoke
 from gpudoctor.findings import Confidence, Evidence, Found, Verdict
 from gpudoctor.remedies import Run
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 RULE = Rule(without_gpu="none")
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, CudaDriver, Framework, Imported, Smoke
 from gpudoctor.findings import Confidence, Found, NotApplicable, Verdict
-from gpudoctor.rules._words import CUDA_BUILD_ONLY, name_of
+from gpudoctor.words import CUDA_BUILD_ONLY, name_of
 
 RULE = Rule()
 

@@ -31,9 +31,9 @@ from gpudoctor.relations import Capability, Coverage, CudaVersion, coverage, cud
 from gpudoctor.remedies import InstallBuild, Remedy
 from gpudoctor.rules._complaints import shows_no_gpu
 from gpudoctor.rules._texts import first_match, search
-from gpudoctor.rules._words import CUDA_BUILD_ONLY
 from gpudoctor.rules.tensorflow.tf_cuda_version_mismatch import missing_library
 from gpudoctor.views import DriverCuda, Presence, Printed, capabilities_of
+from gpudoctor.words import CUDA_BUILD_ONLY
 
 RULE = Rule(frameworks=("tensorflow",), masks=("smoke-ran-on-cpu",))
 

@@ -33,10 +33,10 @@ from gpudoctor.remedies import InstallPackages, Remedy
 from gpudoctor.rules._complaints import shows_no_gpu
 from gpudoctor.rules._libraries import Library
 from gpudoctor.rules._texts import search
-from gpudoctor.rules._words import name_of
 from gpudoctor.rules.tensorflow.tf_cuda_version_mismatch import remedies as libraries_for
 from gpudoctor.rules.tensorflow.tf_cuda_version_mismatch import tested
 from gpudoctor.views import Printed
+from gpudoctor.words import name_of
 
 RULE = Rule(frameworks=("tensorflow", "jax"), masks=("tf-cuda-libs-missing", "smoke-ran-on-cpu", "gpu-memory-held"))
 

@@ -33,7 +33,7 @@ from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passe
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import Run
 from gpudoctor.rules._texts import first_match, lists_no_gpu, search
-from gpudoctor.rules._words import name_of
+from gpudoctor.words import name_of
 
 RULE = Rule(
     frameworks=("torch", "tensorflow"),

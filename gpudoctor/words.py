@@ -1,4 +1,4 @@
-"""Words that several rules share, so that one idea has one word."""
+"""Words that rules, verdict and prescriptions share, so that one idea has one word."""
 
 from __future__ import annotations
 
