@@ -748,7 +748,8 @@ class Frameworks(Fact, frozen=True, kw_only=True):
 # ---------------------------------------------------------------------------------------- what was run
 
 
-SmokeStage = Literal["start", "import", "init", "copy", "compute", "train", "verify", "done"]
+SmokeStage = Literal["start", "import", "init", "copy", "compute", "train", "verify", "parts", "done"]
+Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 SmokeResult = Literal["proved", "ran-on-cpu", "failed", "hung", "not-run"]
 
 
@@ -761,10 +762,52 @@ class Proof(Record, frozen=True, kw_only=True):
     required: bool = False
 
 
+class Training(Record, frozen=True, kw_only=True):
+    """How one more network learnt in a smoke job. Scores are of held-out images; ``loss`` is the curve."""
+
+    network: str
+    images: str
+    loss: tuple[float | None, ...] = ()
+    accuracy: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    examples_per_second: float | None = None
+
+
+class Part(Record, frozen=True, kw_only=True):
+    """One operation that was checked against the CPU and timed (``matrix-product-bf16``, ``copy-to-gpu-pinned`` …).
+
+    ``holds`` None: not checked, ``detail`` says why (not supported here, no time left, how the child ended in it).
+    ``rate`` is in ``unit``: TFLOP/s, GB/s (10^9 bytes, read and write both counted for a copy inside the GPU) or
+    million numbers a second. ``seconds`` is the whole part, with its first, slower run.
+    """
+
+    name: str
+    holds: bool | None
+    detail: str = ""
+    rate: float | None = None
+    unit: Literal["TFLOP/s", "GB/s", "M/s"] | None = None
+    seconds: float | None = None
+
+
+class Sample(Record, frozen=True, kw_only=True):
+    """What NVML told of the job's GPU at one moment, ``at`` seconds after the job began; units as in GpuClocks."""
+
+    at: float
+    temperature: int | None = None
+    power: float | None = None
+    sm_clock: int | None = None
+    throttle: tuple[str, ...] = ()
+    used: int | None = None
+
+
 class Smoke(Fact, frozen=True, kw_only=True):
     """One smoke-training job: how far it came, what it measured, and the evidence about where it computed.
 
-    ``loss`` holds None where the loss was no finite number.
+    ``loss`` and the scores are those of the convolutional network, ``perceptron`` those of the second one. ``loss``
+    holds None where the loss was no finite number. ``mig`` is the UUID of the MIG instance that the job was given.
+    ``cpu_examples_per_second`` is the same training step on the CPU, timed over a few steps after a job on a GPU.
     ``result`` says what is proved, not what is wrong. ``stage`` is the last stage that began; ``device`` is the
     framework's name for the device (``cuda:0``), ``gpu`` NVML's index of it, None on the CPU. ``error`` is the last
     meaningful line of a failure, ``ended`` how the child ended (exception, signal SIGSEGV, hung, exit code 3).
@@ -773,6 +816,8 @@ class Smoke(Fact, frozen=True, kw_only=True):
     framework: FrameworkName
     device: str
     gpu: int | None
+    mig: str | None = None
+    precision_mode: Precision = "fp32"
     stage: SmokeStage
     result: SmokeResult
     error: str | None = None
@@ -785,12 +830,93 @@ class Smoke(Fact, frozen=True, kw_only=True):
     recall: float | None = None
     f1: float | None = None
     examples_per_second: float | None = None
+    cpu_examples_per_second: float | None = None
     seconds: float | None = None
+    perceptron: Training | None = None
     proofs: tuple[Proof, ...] = ()
+    parts: tuple[Part, ...] = ()
+    timeline: tuple[Sample, ...] = ()
 
     def proof(self, name: str) -> Proof | None:
         """The item of evidence with that name, None if it was not recorded."""
         return next((proof for proof in self.proofs if proof.name == name), None)
+
+
+class MemoryFault(Record, frozen=True, kw_only=True):
+    """Bytes ``first`` to ``last`` of the tested memory, counted from its start, that came back otherwise."""
+
+    first: int
+    last: int
+    wrote: str
+    read: str
+
+
+class MemoryTest(Record, frozen=True, kw_only=True):
+    """A pattern written to and read back from a GPU's memory; sizes in bytes. ``error``: why it ended early."""
+
+    gpu: int | None
+    free: int
+    tested: int
+    faults: tuple[MemoryFault, ...] = ()
+    error: str | None = None
+    mig: str | None = None
+
+
+class MemoryTests(Fact, frozen=True, kw_only=True):
+    """The memory tests of a deep smoke run, through the CUDA driver."""
+
+    tests: tuple[MemoryTest, ...]
+
+
+class PeerCopy(Record, frozen=True, kw_only=True):
+    """A copy from one GPU's memory to another's (NVML's indices, else CUDA's), compared byte for byte.
+
+    ``direct``: cuDeviceCanAccessPeer allows it without a detour over main memory. ``holds`` None: ``error`` says why
+    it was not compared. ``rate`` in GB/s.
+    """
+
+    source_gpu: int
+    target_gpu: int
+    direct: bool | None
+    holds: bool | None
+    rate: float | None = None
+    error: str | None = None
+
+
+class PeerCopies(Fact, frozen=True, kw_only=True):
+    """Copies between every pair of GPUs in both directions, through the CUDA driver."""
+
+    copies: tuple[PeerCopy, ...]
+
+
+class Collective(Record, frozen=True, kw_only=True):
+    """One collective operation (``all-reduce``, ``all-gather``, ``broadcast``), compared with its exact result.
+
+    ``holds`` None: it was not reached. ``rank`` is the first process that saw a wrong result.
+    """
+
+    name: str
+    holds: bool | None
+    detail: str = ""
+    rank: int | None = None
+    seconds: float | None = None
+
+
+class Collectives(Fact, frozen=True, kw_only=True):
+    """Collective operations between ``processes`` processes on ``nodes`` machines, started by torchrun.
+
+    ``ended`` is how the launcher ended when it did not end well (exit code 1, hung, timed out), ``error`` the last
+    meaningful line.
+    """
+
+    backend: Literal["nccl", "gloo"]
+    processes: int
+    nodes: int = 1
+    nccl: str | None = None
+    collectives: tuple[Collective, ...] = ()
+    ended: str | None = None
+    error: str | None = None
+    seconds: float | None = None
 
 
 class Message(Fact, frozen=True, kw_only=True):
@@ -870,6 +996,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
     extras: Maybe[Extras] = NOT_ASKED
 
     smokes: tuple[Smoke, ...] = ()
+    memory_tests: Maybe[MemoryTests] = NOT_ASKED
+    peer_copies: Maybe[PeerCopies] = NOT_ASKED
+    collectives: Maybe[Collectives] = NOT_ASKED
     messages: tuple[Message, ...] = ()
 
     def framework(self, name: FrameworkName) -> Framework | None:
