@@ -60,12 +60,16 @@ Maybe: TypeAlias = _T | Missing
 
 
 class Request(Fact, frozen=True, kw_only=True):
-    """What the user asked for, as far as judgement depends on it."""
+    """What the user asked for, as far as judgement depends on it.
+
+    ``requirements`` are those of a pre-flight (``gpus>=2``); facts that none of them needs may be not-asked.
+    """
 
     required: tuple[FrameworkName, ...] = ()
     allow_cpu: bool = False
     quick: bool = False
     smoke: bool = True
+    requirements: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------------- the host
