@@ -479,10 +479,11 @@ def _inside(owner: Any, need: _Need) -> Any:
 
 @dataclass(frozen=True)
 class Draft:
-    """A finding before its remedies have become commands."""
+    """A finding before its remedies have become commands. ``own_cause``: no other finding explains it."""
 
     finding: Finding
     remedies: tuple[Remedy, ...]
+    own_cause: bool = False
 
 
 def rank(judgements: Iterable[Judgement], *, allow_cpu: bool = False) -> tuple[Draft, ...]:
@@ -523,7 +524,8 @@ def _joined(first: Draft, second: Draft) -> Draft:
     """The surer finding, with what else the other rests on."""
     further = tuple(evidence for evidence in second.finding.evidence if evidence not in first.finding.evidence)
     evidence = first.finding.evidence + further
-    return Draft(msgspec.structs.replace(first.finding, evidence=evidence), first.remedies or second.remedies)
+    finding = msgspec.structs.replace(first.finding, evidence=evidence)
+    return Draft(finding, first.remedies or second.remedies, first.own_cause)
 
 
 def _draft(rule: Rule, found: Found, about: About, allow_cpu: bool) -> Draft:
@@ -537,7 +539,7 @@ def _draft(rule: Rule, found: Found, about: About, allow_cpu: bool) -> Draft:
         evidence=found.evidence,
         settled_by=found.settled_by,
     )
-    return Draft(finding, found.remedies)
+    return Draft(finding, found.remedies, found.own_cause)
 
 
 def _severity(rule: Rule, found: Found, allow_cpu: bool) -> Severity:
@@ -553,6 +555,8 @@ def _severity(rule: Rule, found: Found, allow_cpu: bool) -> Severity:
 
 
 def _explain(draft: Draft, drafts: list[Draft], masks: dict[str, frozenset[str]]) -> Draft:
+    if draft.own_cause:
+        return draft
     root = _root(draft.finding, [other.finding for other in drafts], masks, frozenset())
     if root is None:
         return draft

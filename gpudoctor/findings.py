@@ -71,7 +71,8 @@ class Found(Record, frozen=True, kw_only=True):
 
     ``title`` and ``detail`` use the machine's own values. ``severity`` None means the rule's own. ``remedies`` say
     what must change; :mod:`gpudoctor.remedies` turns them into commands for this machine. ``settled_by`` are the
-    commands that would turn a possible cause into a certain one.
+    commands that would turn a possible cause into a certain one. ``own_cause`` says that no other finding explains
+    this one, whatever their rules mask.
     """
 
     title: str
@@ -82,6 +83,7 @@ class Found(Record, frozen=True, kw_only=True):
     confidence: Confidence = Confidence.CERTAIN
     settled_by: tuple[str, ...] = ()
     about: About | None = None
+    own_cause: bool = False
 
 
 class NotApplicable(Record, frozen=True):

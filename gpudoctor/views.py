@@ -29,6 +29,7 @@ from gpudoctor.facts import (
     System,
     Wsl,
 )
+from gpudoctor.preflight.judged import Requirements, requirements
 from gpudoctor.relations import Capability
 
 NVIDIA_VENDOR = "10de"
@@ -190,4 +191,5 @@ VIEWS: dict[type, Callable[[Facts], Any]] = {
     UserDriver: user_driver,
     DriverCuda: driver_cuda,
     Printed: printed,
+    Requirements: requirements,
 }
