@@ -181,6 +181,10 @@ class Child:
                 self._process.stdin.write(json.dumps(message).encode() + b"\n")
                 self._process.stdin.flush()
 
+    def end_by(self, deadline: float) -> None:
+        """Let it end sooner than was planned: by that moment of time.monotonic()."""
+        self._limits = Limits(min(deadline, self._limits.deadline), self._limits.idle)
+
     def messages(self) -> Iterator[Message]:
         """The child's messages as they come, until it ends or breaks a limit; then :meth:`ending` says how."""
         while True:

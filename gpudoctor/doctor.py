@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,25 +17,35 @@ import msgspec
 
 from gpudoctor import __version__
 from gpudoctor.children import Limits
-from gpudoctor.facts import CudnnCopies, Facts, Frameworks, Imported, Maybe, Missing, Request
+from gpudoctor.facts import CudnnCopies, Facts, Frameworks, Imported, Maybe, Missing, Precision, Request
 from gpudoctor.findings import Report
 from gpudoctor.views import wanted
 from gpudoctor.world import World
 
 if TYPE_CHECKING:
-    from gpudoctor.smoke import Known
-    from gpudoctor.smoke_facts import Sight
+    from gpudoctor import smoke
+    from gpudoctor.smoke_places import Choice
 
 Watch = Callable[[str, str], None]
 """Told of progress: what is looked at (``driver``, ``torch``), and how far it is (``import``, ``train``, ``done``)."""
 
 _BASE_SECONDS = 600.0
 _SECONDS_PER_GPU = 60.0
-_WITNESS_SECONDS = 20.0
 _IDLE_SECONDS = 60.0
 _LOOK_SHARE = 0.4  # of the whole time; what remains is for the frameworks
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the frameworks are to train; see :class:`gpudoctor.smoke.Plan`. None: its own default."""
+
+    choice: Choice = "all"
+    seconds: float | None = None
+    batch: int | None = None
+    precision: Precision = "fp32"
+    deep: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,7 @@ class Plan:
     executable: str
     request: Request
     time_limit: float | None = None
+    training: Training = Training()
 
 
 def diagnose(plan: Plan, world: World, watch: Watch = lambda _what, _state: None) -> Report:
@@ -56,7 +68,10 @@ def diagnose(plan: Plan, world: World, watch: Watch = lambda _what, _state: None
 
 
 def collect(plan: Plan, world: World, watch: Watch) -> Iterator[Facts]:
-    """All facts, growing: first nothing but the request, at last with the smoke jobs."""
+    """All facts, growing: first nothing but the request, at last with the smoke jobs.
+
+    The frameworks are imported as soon as it is known which there are, while the driver is still being asked.
+    """
     facts = Facts(
         gpudoctor=__version__,
         created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -64,11 +79,23 @@ def collect(plan: Plan, world: World, watch: Watch) -> Iterator[Facts]:
     )
     yield facts
     limits = Limits.within(plan.time_limit or _generous(world))
-    for grown in _look(facts, plan, world, limits, watch):
+    looks = _Looks(plan, world, limits, watch)
+    for grown in looks.at_host_and_environment(facts):
         facts = grown
         yield facts
-    if not plan.request.quick:
-        yield from _train(facts, plan, world, limits, watch)
+    with _jobs(facts, plan, world, limits, watch) as jobs:
+        facts = looks.at_driver(facts)
+        yield facts
+        if jobs is None:
+            return
+        try:
+            jobs.run(facts.known_gpus())
+        except BaseException:
+            # Interrupted: what is known so far goes out before the interrupt does.
+            yield _with_jobs(facts, jobs.known())
+            raise
+        facts = _with_jobs(facts, jobs.known())
+        yield facts
 
 
 def _generous(world: World) -> float:
@@ -83,38 +110,47 @@ def _generous(world: World) -> float:
 # ---------------------------------------------------------------------------------------------- looking
 
 
-def _look(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) -> Iterator[Facts]:
-    """Host files, NVML, libcuda and the environment under test, side by side."""
-    # Children first: they work while this process imports what it needs next.
-    from gpudoctor.probes import HOST_PROBES, look
-    from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
-    from gpudoctor.probes.nvml import nvml
-    from gpudoctor.probes.target import collect as ask_target
+class _Looks:
+    """Host files, NVML, libcuda and the environment under test, looked at side by side."""
 
-    seconds = (limits.deadline - time.monotonic()) * _LOOK_SHARE
-    patience = Limits.within(seconds)
-    unhurried = Limits.within(seconds, _IDLE_SECONDS)
-    watch("driver", "look")
-    watch("environment", "look")
-    nvml_answer = _Background(lambda: nvml(world, patience))
-    cuda_answer = _Background(lambda: cuda_driver(world, patience))
-    target_answer = _Background(lambda: ask_target(world, plan.executable, unhurried))
-    library_answer = _Background(lambda: look(libcuda, world))
-    host_answer = _Background(lambda: {name: look(probe, world) for name, probe in HOST_PROBES.items()})
+    def __init__(self, plan: Plan, world: World, limits: Limits, watch: Watch) -> None:
+        # Children first: they work while this process imports what it needs next.
+        from gpudoctor.probes import HOST_PROBES, look
+        from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
+        from gpudoctor.probes.nvml import nvml
+        from gpudoctor.probes.target import collect as ask_target
 
-    facts = _with(facts, host_answer.result(patience), tuple(HOST_PROBES))
-    yield facts
-    target = target_answer.result(patience)
-    facts = _with(facts, _fields(target), _TARGET_FIELDS)
-    if not isinstance(target, Missing):
-        facts = msgspec.structs.replace(facts, cudnn=_joined(facts.cudnn, target.cudnn_wheels))
-    watch("environment", "done")
-    yield facts
-    facts = _with(facts, _only("libcuda", library_answer.result(patience)), ("libcuda",))
-    facts = _with(facts, _only("cuda", cuda_answer.result(patience)), ("cuda",))
-    facts = _with(facts, _fields(nvml_answer.result(patience)), ("nvml", "gpus"))
-    watch("driver", "done")
-    yield facts
+        seconds = (limits.deadline - time.monotonic()) * _LOOK_SHARE
+        self._watch = watch
+        self._patience = patience = Limits.within(seconds)
+        unhurried = Limits.within(seconds, _IDLE_SECONDS)
+        watch("driver", "look")
+        watch("environment", "look")
+        self._target = _Background(lambda: ask_target(world, plan.executable, unhurried))
+        self._nvml = _Background(lambda: nvml(world, patience))
+        self._cuda = _Background(lambda: cuda_driver(world, patience))
+        self._libcuda = _Background(lambda: look(libcuda, world))
+        self._host_names = tuple(HOST_PROBES)
+        self._host = _Background(lambda: {name: look(probe, world) for name, probe in HOST_PROBES.items()})
+
+    def at_host_and_environment(self, facts: Facts) -> Iterator[Facts]:
+        """What is on disk and in the environment: enough to know which frameworks there are."""
+        facts = _with(facts, self._host.result(self._patience), self._host_names)
+        yield facts
+        target = self._target.result(self._patience)
+        facts = _with(facts, _fields(target), _TARGET_FIELDS)
+        if not isinstance(target, Missing):
+            facts = msgspec.structs.replace(facts, cudnn=_joined(facts.cudnn, target.cudnn_wheels))
+        self._watch("environment", "done")
+        yield facts
+
+    def at_driver(self, facts: Facts) -> Facts:
+        """What the driver's libraries answer."""
+        facts = _with(facts, _only("libcuda", self._libcuda.result(self._patience)), ("libcuda",))
+        facts = _with(facts, _only("cuda", self._cuda.result(self._patience)), ("cuda",))
+        facts = _with(facts, _fields(self._nvml.result(self._patience)), ("nvml", "gpus"))
+        self._watch("driver", "done")
+        return facts
 
 
 _TARGET_FIELDS = ("interpreter", "packages", "pins", "shadows", "other_environments", "frameworks")
@@ -123,47 +159,44 @@ _TARGET_FIELDS = ("interpreter", "packages", "pins", "shadows", "other_environme
 # --------------------------------------------------------------------------------------------- training
 
 
-def _train(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) -> Iterator[Facts]:
-    """Import every framework that is due in a child of the environment, and let each train in its turn."""
-    from gpudoctor import smoke
-
+@contextlib.contextmanager
+def _jobs(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) -> Iterator[smoke.Jobs | None]:
+    """The children that import every framework which is due and then train; None where there is none."""
     names = tuple(framework.name for framework in facts.installed_frameworks() if wanted(framework.name, plan.request))
-    if not names:
+    if plan.request.quick or not names:
+        yield None
         return
-    jobs_plan = smoke.Plan(
-        executable=plan.executable,
-        frameworks=names,
-        environ=world.environ,
-        limits=smoke.patience(limits.deadline - time.monotonic()),
-        decide=lambda _name, imported: _place(imported, plan.request),
-        witness=lambda pids, gpu: _witness(world, pids, gpu, limits),
-        gpus=facts.known_gpus(),
-    )
-    with smoke.Jobs(jobs_plan, lambda event: watch(event.framework, event.stage)) as jobs:
-        try:
-            jobs.run()
-        except BaseException:
-            # Interrupted: what is known so far goes out before the interrupt does.
-            yield _with_jobs(facts, jobs.known())
-            raise
-        yield _with_jobs(facts, jobs.known())
+    from gpudoctor import smoke
+    from gpudoctor.outside import Outside
+
+    training = plan.training
+    with Outside(world, limits) as outside:
+        jobs_plan = smoke.Plan(
+            executable=plan.executable,
+            frameworks=names,
+            environ=world.environ,
+            limits=smoke.patience(limits.deadline - time.monotonic()),
+            decide=lambda _name, imported: _place(imported, plan),
+            choice=training.choice,
+            witness=outside.look,
+            record=outside.record,
+            batch=training.batch or smoke.BATCH,
+            precision=training.precision,
+            seconds=training.seconds or smoke.JOB_SECONDS,
+            deep=training.deep,
+        )
+        with smoke.Jobs(jobs_plan, lambda event: watch(event.framework, event.stage)) as jobs:
+            yield jobs
 
 
-def _place(imported: Imported, request: Request) -> Literal["gpu", "cpu", "skip"]:
+def _place(imported: Imported, plan: Plan) -> Literal["gpu", "cpu", "skip"]:
     """A GPU that the framework offers is used; else the CPU where that is allowed."""
-    if imported.available or imported.devices:
+    if (imported.available or imported.devices) and plan.training.choice != "cpu":
         return "gpu"
-    return "cpu" if request.allow_cpu else "skip"
+    return "cpu" if plan.request.allow_cpu else "skip"
 
 
-def _witness(world: World, pids: tuple[int, ...], gpu: int, limits: Limits) -> Sight | Missing:
-    from gpudoctor.probes.nvml import witness
-
-    left = limits.deadline - time.monotonic()
-    return witness(world, pids, gpu, Limits.within(min(left, _WITNESS_SECONDS)))
-
-
-def _with_jobs(facts: Facts, known: Known) -> Facts:
+def _with_jobs(facts: Facts, known: smoke.Known) -> Facts:
     assert isinstance(facts.frameworks, Frameworks)  # noqa: S101 - they named the jobs
     frameworks = tuple(
         msgspec.structs.replace(one, imported=known.imported.get(one.name, one.imported))

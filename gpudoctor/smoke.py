@@ -1,12 +1,14 @@
 """Imports frameworks and trains in them, each in a child of the interpreter under test.
 
-All imports overlap. When the last has ended, those children whose framework is due a job take turns, so that speed
-and memory can be judged. The facts themselves are made in :mod:`gpudoctor.smoke_facts`.
+All imports overlap. When the last has ended, the frameworks take turns, so that speed and memory can be judged. In
+its turn a framework trains on all its GPUs side by side: the child that imported it takes one, and each further GPU
+or MIG instance gets a child that sees nothing else. The facts themselves are made in :mod:`gpudoctor.smoke_facts`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import pkgutil
 import queue
 import shutil
@@ -16,16 +18,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gpudoctor.children import MARK, Child, Ending, Limits
 from gpudoctor.children import Message as Line
-from gpudoctor.facts import FrameworkName, Gpu, Imported, Maybe, Message, Missing, Smoke
+from gpudoctor.facts import FrameworkName, Gpu, Imported, Maybe, Message, Missing, Precision, Sample, Smoke
 from gpudoctor.smoke_facts import Device, Sight, Told, Warned, gpu_index, imported_fact, messages, smoke_fact
+from gpudoctor.smoke_places import Choice, Place, chosen, places
 
 STEPS = 200
+BATCH = 64
+JOB_SECONDS = 60.0  # for all jobs together, imports not counted
 IDLE_SECONDS = 60.0  # without a message or processor time; a driver that wakes many GPUs takes some
 SHORTEST_IDLE_SECONDS = 5.0  # a cold disk alone keeps an import silent for a while
+_SIDE_BY_SIDE = 8
 
 
 def patience(seconds: float) -> Limits:
@@ -36,8 +42,25 @@ def patience(seconds: float) -> Limits:
     return Limits.within(seconds, max(SHORTEST_IDLE_SECONDS, min(IDLE_SECONDS, 0.4 * seconds)))
 
 
+class Target(NamedTuple):
+    """The GPU that a witness is to look at: NVML's index, PCI address, and the UUID of a MIG instance."""
+
+    gpu: int | None
+    pci: str | None
+    mig: str | None = None
+
+
+class Recorder(Protocol):
+    """Keeps what the driver tells of the GPUs while jobs run."""
+
+    def samples(self, gpu: int, since: float, until: float) -> tuple[Sample, ...]:
+        """The samples of one GPU (NVML's index) between two moments of time.monotonic()."""
+        ...
+
+
 Decide = Callable[[FrameworkName, Imported], Device]
-Witness = Callable[[tuple[int, ...], int], Sight | Missing]
+Witness = Callable[[tuple[int, ...], Target], Sight | Missing]
+Record = Callable[[tuple[int, ...]], contextlib.AbstractContextManager[Recorder]]
 
 
 class Event(NamedTuple):
@@ -56,8 +79,10 @@ class Plan:
 
     ``executable`` is the interpreter under test, ``environ`` the user's environment. ``decide`` says, once a
     framework was imported or failed to be, where its job is due: on the GPU, on the CPU, or nowhere (``skip``).
-    ``witness`` looks at one GPU (NVML's index) from outside for these processes, before the job and while it holds
-    memory. ``gpus`` are NVML's. ``train`` False: imports only.
+    ``choice`` narrows the GPUs. ``witness`` looks at one GPU from outside for these processes, before the job and
+    while it holds memory; ``record`` keeps what the driver tells meanwhile. ``seconds`` are for all jobs together
+    once the frameworks are imported. ``parts`` are run on a GPU, on the CPU only if ``deep``. ``train`` False:
+    imports only.
     """
 
     executable: str
@@ -65,9 +90,15 @@ class Plan:
     environ: Mapping[str, str]
     limits: Limits
     decide: Decide
+    choice: Choice = "all"
     witness: Witness | None = None
-    gpus: tuple[Gpu, ...] = ()
+    record: Record | None = None
     steps: int = STEPS
+    batch: int = BATCH
+    precision: Precision = "fp32"
+    seconds: float = JOB_SECONDS
+    parts: bool = True
+    deep: bool = False
     train: bool = True
 
 
@@ -82,16 +113,21 @@ class Known:
 
 @dataclass
 class _Course:
-    """One framework's child and what it told."""
+    """One child and what it told. ``scout``: it imported the framework for all to see, so it has no place at first.
+
+    Without a child it is a job that still waits for its own.
+    """
 
     told: Told
-    child: Child
+    scout: bool
+    child: Child | None = None
     ending: Ending | None = None
     went_at: float = 0.0
+    due: bool = True
 
     @property
     def importing(self) -> bool:
-        return self.ending is None and self.told.listed is None
+        return self.child is not None and self.ending is None and self.told.listed is None
 
     @property
     def ready(self) -> bool:
@@ -104,7 +140,8 @@ class _Course:
 
 @dataclass
 class Jobs:
-    """The children of one plan. Use it as a context manager: leaving it ends them and removes their caches.
+    """The children of one plan. Use it as a context manager: entering starts the imports, leaving it ends all
+    children and removes their caches.
 
     ``known()`` may be asked at any time, also after ``run()`` was interrupted.
     """
@@ -116,58 +153,80 @@ class Jobs:
     _exit: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _notes: list[Message] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
+    _scratch: Path | None = None
+    _gpus: tuple[Gpu, ...] = ()
+    _turn: FrameworkName | None = None
+    _spent: float = 0.0
+    _recorder: Recorder | None = None
 
     def __enter__(self) -> Jobs:
         with contextlib.ExitStack() as stack:
-            scratch = stack.enter_context(_scratch())
-            if scratch is None:
-                text = "no writable temporary folder: caches of the frameworks are switched off where they can be"
-                self._notes.append(Message(source="gpudoctor", text=text))
+            self._exit = stack
+            self._scratch = stack.enter_context(_scratch())
+            if self._scratch is None:
+                self._note("no writable temporary folder: caches of the frameworks are switched off where they can be")
             for name in dict.fromkeys(self.plan.frameworks):
-                self._start(name, scratch, stack)
+                self._start(_Course(Told(name), scout=True))
             self._exit = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
-    def _start(self, name: FrameworkName, scratch: Path | None, stack: contextlib.ExitStack) -> None:
-        environ = child_environ(self.plan.environ, name, scratch)
-        child = Child.python(
+    def _note(self, text: str, framework: FrameworkName | None = None) -> None:
+        self._notes.append(Message(source="gpudoctor", text=text, framework=framework))
+
+    def _start(self, course: _Course) -> None:
+        name, place = course.told.name, course.told.place
+        environ = child_environ(self.plan.environ, name, self._scratch)
+        if place is not None and not course.scout:
+            environ["CUDA_VISIBLE_DEVICES"] = place.visible
+        course.child = Child.python(
             self.plan.executable, program(name), environ=environ, limits=self.plan.limits, listens=True
         )
-        course = _Course(Told(name), child)
-        listener = threading.Thread(target=self._listen, args=(course,), daemon=True)
+        listener = threading.Thread(target=self._listen, args=(course, course.child), daemon=True)
         # The listener ends when the child does; it is waited for after that.
-        stack.callback(listener.join, 5.0)
-        stack.enter_context(child)
-        self._courses.append(course)
+        self._exit.callback(listener.join, 5.0)
+        self._exit.enter_context(course.child)
+        if course not in self._courses:
+            self._courses.append(course)
         listener.start()
 
-    def _listen(self, course: _Course) -> None:
-        for line in course.child.messages():
+    def _listen(self, course: _Course, child: Child) -> None:
+        for line in child.messages():
             self._queue.put((course, line))
-        self._queue.put((course, course.child.ending()))
+        self._queue.put((course, child.ending()))
 
     # ------------------------------------------------------------------------------------------------ running
 
-    def run(self) -> None:
-        """Run everything to its end. Every child ends by itself or by its limits."""
-        while any(course.ending is None for course in self._courses):
+    def run(self, gpus: tuple[Gpu, ...] = ()) -> None:
+        """Run everything to its end; ``gpus`` are NVML's. Every child ends by itself or by its limits."""
+        self._gpus = gpus
+        self._give_turns()
+        while any(course.child and course.ending is None for course in self._courses):
             course, item = self._queue.get()
             if isinstance(item, Ending):
                 self._ended(course, item)
             elif course.ending is None:
                 self._heard(course, item)
-            self._give_turn()
+            self._give_turns()
 
     def _ended(self, course: _Course, ending: Ending) -> None:
         told, course.ending = course.told, ending
         if course.went_at:
             told.job_seconds = told.job_seconds or time.monotonic() - course.went_at
+            self._keep_samples(course)
         imported = imported_fact(told, ending)
-        if self.plan.train and told.decision is None and isinstance(imported, Imported):
-            told.decision = self.plan.decide(told.name, imported)
+        if self.plan.train and told.decision is None:
+            if not course.scout:
+                told.decision = "gpu"
+            elif isinstance(imported, Imported):
+                told.decision = self.plan.decide(told.name, imported)
+
+    def _keep_samples(self, course: _Course) -> None:
+        told = course.told
+        if self._recorder is not None and told.gpu is not None:
+            told.samples = self._recorder.samples(told.gpu, course.went_at, time.monotonic())
 
     def _heard(self, course: _Course, line: Line) -> None:
         told = course.told
@@ -181,7 +240,7 @@ class Jobs:
                 told.job_seconds = time.monotonic() - course.went_at
         elif "step" in line:
             self._show(told, line["step"], line.get("of"))
-        elif "hold" in line:
+        elif "hold" in line and course.child:
             told.during = self._look(course)
             course.child.send({"continue": True, "profile": not self._seen(told)})
 
@@ -193,47 +252,156 @@ class Jobs:
         return any(proof.holds for proof in proofs if proof.name.startswith("outside-"))
 
     def _look(self, course: _Course) -> Sight | Missing:
-        gpu, pids = course.told.gpu, {course.child.pid, course.told.pid}
+        told = course.told
+        pci = (told.listed or {}).get("pci")
         if self.plan.witness is None:
             return Missing("not-asked", "no witness")
-        if gpu is None:
+        if told.gpu is None and not pci:
             return Missing("unreadable", "which of the driver's GPUs this is, is not known")
-        return self.plan.witness(tuple(pid for pid in pids if pid is not None), gpu)
+        pids = {course.child.pid if course.child else None, told.pid}
+        target = Target(told.gpu, pci, told.place.mig if told.place else None)
+        return self.plan.witness(tuple(pid for pid in pids if pid is not None), target)
 
-    def _give_turn(self) -> None:
-        if any(course.importing or course.running for course in self._courses):
+    # -------------------------------------------------------------------------------------------------- turns
+
+    def _give_turns(self) -> None:
+        """Let the framework whose turn it is go on; when all its jobs are over, the next one begins."""
+        if any(course.importing and course.scout for course in self._courses):
             return
-        for course in self._courses:
-            if course.ready:
-                self._let_go(course)
+        while not self._turn_goes_on():
+            scout = next((course for course in self._courses if course.scout and course.ready), None)
+            if scout is None:
                 return
+            self._begin_turn(scout)
 
-    def _let_go(self, course: _Course) -> None:
-        told, child = course.told, course.child
+    def _turn_goes_on(self) -> bool:
+        if self._turn is None:
+            return False
+        mine = [course for course in self._courses if course.told.name == self._turn]
+        for course in mine:
+            if course.ready and not course.scout:
+                self._let_follower_go(course)
+        waiting = [course for course in mine if course.child is None]
+        busy = [course for course in mine if course.child and course.ending is None]
+        for course in waiting[: max(0, _side_by_side() - len(busy))]:
+            self._start(course)
+            busy.append(course)
+        if not busy:
+            seconds = [course.told.job_seconds for course in mine if course.told.job_seconds]
+            self._spent += sum(seconds) / max(1, min(len(seconds), _side_by_side()))
+            self._turn = None
+        return bool(busy)
+
+    def _begin_turn(self, scout: _Course) -> None:
+        told = scout.told
         imported = imported_fact(told, None)
         assert isinstance(imported, Imported)  # noqa: S101 - it was listed
-        told.decision = self.plan.decide(told.name, imported) if self.plan.train else "skip"
-        if told.decision == "skip":
+        decision = self.plan.decide(told.name, imported) if self.plan.train else "skip"
+        self._turn = told.name
+        if decision != "gpu":
+            self._let_go(scout, decision)
+            return
+        own, others = self._places(scout, imported)
+        self._courses += [_Course(Told(told.name, place=place, gpu=place.gpu), scout=False) for place in others]
+        if own is None:
+            scout.due = False
+            self._let_go(scout, "skip")
+            return
+        told.place = own
+        self._let_go(scout, "gpu")
+
+    def _places(self, scout: _Course, imported: Imported) -> tuple[Place | None, tuple[Place, ...]]:
+        """The place of the child that is there already, and those of the others."""
+        told = scout.told
+        name = imported.devices[0].name if imported.devices else None
+        told.gpu = gpu_index(self._gpus, (told.listed or {}).get("pci"), name)
+        found = places(self._gpus, self.plan.environ, len(imported.devices))
+        due = chosen(found, self.plan.choice)
+        if len(found) < 2 and self.plan.choice == "all":
+            return (found[0] if found else Place()), ()
+        # A MIG instance has its GPU's address, so the address does not tell which instance this child was given.
+        own = next((one for one in due if one.gpu is not None and one.gpu == told.gpu and one.mig is None), None)
+        return own, tuple(one for one in due if one != own)
+
+    def _let_follower_go(self, course: _Course) -> None:
+        told = course.told
+        if (told.listed or {}).get("devices"):
+            told.gpu = gpu_index(self._gpus, (told.listed or {}).get("pci"), None) if told.gpu is None else told.gpu
+            self._let_go(course, "gpu")
+            return
+        told.decision, course.due = "gpu", not self._passed_over(told.name)
+        told.failed = f"{told.name} lists no device when {_named(told.place or Place())} is all that it sees"
+        self._note(told.failed, told.name)
+        if course.child:
+            course.child.send({"stop": True})
+
+    def _passed_over(self, name: FrameworkName) -> bool:
+        """Whether the framework leaves out some GPU that the driver shows, as TensorFlow does with small ones."""
+        mine = [course for course in self._courses if course.told.name == name]
+        shown = max(len((course.told.listed or {}).get("devices", ())) for course in mine if course.scout)
+        return shown < sum(course.told.place is not None for course in mine)
+
+    def _let_go(self, course: _Course, decision: Device) -> None:
+        told, child = course.told, course.child
+        assert child is not None  # noqa: S101 - it was listed
+        told.decision = decision
+        if decision == "skip":
             child.send({"stop": True})
             return
-        if told.decision == "gpu":
-            listed = told.listed or {}
-            name = imported.devices[0].name if imported.devices else None
-            told.gpu = gpu_index(self.plan.gpus, listed.get("pci"), name)
+        if decision == "gpu":
+            self._begin_record()
             told.before = self._look(course)
         told.went, course.went_at = True, time.monotonic()
-        child.send({"go": {"device": told.decision, "steps": self.plan.steps}})
+        left = max(1.0, self.plan.seconds - self._spent)
+        child.end_by(course.went_at + left)
+        child.send({"go": self._instructions(decision, left / self._turns_left())})
+
+    def _begin_record(self) -> None:
+        gpus = tuple(gpu.index for gpu in self._gpus)
+        if self.plan.record is not None and self._recorder is None and gpus:
+            self._recorder = self._exit.enter_context(self.plan.record(gpus))
+
+    def _turns_left(self) -> int:
+        return 1 + sum(course.scout and course.ready for course in self._courses)
+
+    def _instructions(self, decision: Device, seconds: float) -> dict[str, object]:
+        plan = self.plan
+        return {
+            "device": decision,
+            "steps": plan.steps,
+            "batch": plan.batch,
+            "precision": plan.precision,
+            "parts": plan.parts and (decision == "gpu" or plan.deep),
+            "speedup": decision == "gpu",
+            "seconds": seconds,
+        }
 
     # --------------------------------------------------------------------------------------------- the facts
 
     def known(self) -> Known:
         """All facts so far. A job that was neither done nor ended counts as interrupted."""
         told = [(course.told, course.ending) for course in self._courses]
+        scouts = [(course.told, course.ending) for course in self._courses if course.scout]
+        due = [(course.told, course.ending) for course in self._courses if course.due]
+        due.sort(key=lambda one: self.plan.frameworks.index(one[0].name))
+        lines = {(m.framework, m.text): m for one, ending in reversed(told) for m in reversed(messages(one, ending))}
         return Known(
-            imported={one.name: imported_fact(one, ending) for one, ending in told},
-            smokes=tuple(smoke_fact(one, ending) for one, ending in told) if self.plan.train else (),
-            messages=(*self._notes, *(message for one, ending in told for message in messages(one, ending))),
+            imported={one.name: imported_fact(one, ending) for one, ending in scouts},
+            smokes=tuple(self._smoke(one, ending) for one, ending in due) if self.plan.train else (),
+            messages=(*self._notes, *reversed(lines.values())),
         )
+
+    def _smoke(self, told: Told, ending: Ending | None) -> Smoke:
+        return smoke_fact(told, ending, self.plan.precision)
+
+
+def _named(place: Place) -> str:
+    return place.mig or (f"device {place.device}" if place.gpu is None else f"GPU {place.gpu}")
+
+
+def _side_by_side() -> int:
+    """How many jobs run at once: an import keeps a processor busy."""
+    return max(1, min(_SIDE_BY_SIDE, os.cpu_count() or 1))
 
 
 # ------------------------------------------------------------------------------------------------- the children

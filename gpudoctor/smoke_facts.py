@@ -24,14 +24,21 @@ from gpudoctor.facts import (
     Maybe,
     Message,
     Missing,
+    Part,
+    Precision,
     Proof,
+    Sample,
     Smoke,
     SmokeResult,
     SmokeStage,
+    Training,
 )
+from gpudoctor.smoke_places import Place
 
 Device = Literal["gpu", "cpu", "skip"]
 
+CONVOLUTIONAL = "convolutional"
+PERCEPTRON, PERCEPTRON_IMAGES = "perceptron", "32x32x3"
 STAGE_MARK = "@gpudoctor-stage "
 GPU_DEVICES: Mapping[FrameworkName, str] = {"torch": "cuda:0", "tensorflow": "GPU:0", "jax": "gpu:0"}
 SKIPPED = "no usable GPU here, and the CPU was not allowed"
@@ -60,6 +67,15 @@ class Warned(NamedTuple):
 
 
 @dataclass
+class Learnt:
+    """What one network's training told."""
+
+    losses: list[float] = field(default_factory=list)
+    speed: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
 class Told:
     """All that one child told so far, as it came."""
 
@@ -74,12 +90,14 @@ class Told:
     decision: Device | None = None
     went: bool = False
     device: str | None = None
-    losses: list[float] = field(default_factory=list)
-    speed: float | None = None
-    scores: dict[str, float] = field(default_factory=dict)
+    learnt: dict[str, Learnt] = field(default_factory=dict)
+    cpu_speed: float | None = None
     proofs: list[Proof] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    samples: tuple[Sample, ...] = ()
     held: int | None = None
     trying: str | None = None
+    place: Place | None = None
     gpu: int | None = None
     before: Sight | Missing | None = None
     during: Sight | Missing | None = None
@@ -87,20 +105,31 @@ class Told:
 
     def take(self, line: Line) -> None:
         """Note one message of the child. Raises TypeError, ValueError or KeyError for one that is not ours."""
+        network = str(line.get("network", CONVOLUTIONAL))
         for key, value in line.items():
             if key in _KEEP:
                 setattr(self, _KEEP[key], value)
             elif key == "warning":
                 self.warnings.append(Warned(self.stage, str(value), early=not self.went))
             elif key == "loss":
-                self.losses.append(float(value))
+                self.of(network).losses.append(float(value))
+            elif key == "speed":
+                self.of(network).speed = value
+            elif key == "scores":
+                self.of(network).scores = dict(value)
             elif key == "proof":
                 self.proofs.append(Proof(**value))
+            elif key == "part":
+                self.parts.append(Part(**value))
+
+    def of(self, network: str) -> Learnt:
+        """What the training of that network told."""
+        return self.learnt.setdefault(network, Learnt())
 
     @property
     def done(self) -> bool:
-        """Everything that is required was told; a witness asked for afterwards may still have failed."""
-        return self.stage == "done" or self.trying is not None
+        """Everything that is required was told; a witness or a part tried afterwards may still have failed."""
+        return self.stage in ("parts", "done") or self.trying is not None
 
 
 _KEEP = {
@@ -111,8 +140,7 @@ _KEEP = {
     "seconds": "seconds",
     "failed": "failed",
     "device": "device",
-    "speed": "speed",
-    "scores": "scores",
+    "cpu_speed": "cpu_speed",
     "hold": "held",
     "trying": "trying",
 }
@@ -250,31 +278,71 @@ def _record(info: Path) -> tuple[str, str, frozenset[str]] | None:
 # --------------------------------------------------------------------------------------------------- the job
 
 
-def smoke_fact(told: Told, ending: Ending | None) -> Smoke:
+def smoke_fact(told: Told, ending: Ending | None, precision: Precision = "fp32") -> Smoke:
     """What the job came to; with no ending, how far it had come when it was interrupted."""
     proofs = (*told.proofs, *_witness_proofs(told, ending))
     result, stage, ended, error = _verdict(told, ending, proofs)
-    finite = tuple(loss for loss in told.losses if math.isfinite(loss))
+    learnt = told.of(CONVOLUTIONAL)
     return Smoke(
         source=f"training job in {told.name}",
         framework=told.name,
-        device=told.device or ("cpu" if told.decision == "cpu" else GPU_DEVICES[told.name]),
+        device=_device(told),
         gpu=told.gpu if told.decision == "gpu" else None,
+        mig=told.place.mig if told.place and told.decision == "gpu" else None,
+        precision_mode=precision,
         stage=stage,
         result=result,
         error=error,
         ended=ended,
         pid=ending.pid if ending and ending.stuck else None,
         wait_channel=ending.wait_channel if ending else None,
-        loss=finite,
-        accuracy=told.scores.get("accuracy"),
-        precision=told.scores.get("precision"),
-        recall=told.scores.get("recall"),
-        f1=told.scores.get("f1"),
-        examples_per_second=told.speed,
+        loss=_finite(learnt.losses),
+        examples_per_second=learnt.speed,
+        cpu_examples_per_second=told.cpu_speed,
         seconds=told.job_seconds,
+        perceptron=_perceptron(told),
         proofs=proofs,
+        parts=(*told.parts, *_broken_part(told, ending)),
+        timeline=told.samples,
+        **_scores(learnt),
     )
+
+
+def _device(told: Told) -> str:
+    """The framework's name of the device, counted as the user's own program would."""
+    if told.decision == "cpu":
+        return told.device or "cpu"
+    if told.place is None or told.device == "cpu":
+        return told.device or GPU_DEVICES[told.name]
+    return f"{(told.device or GPU_DEVICES[told.name]).rpartition(':')[0]}:{told.place.device}"
+
+
+def _finite(losses: Iterable[float]) -> tuple[float, ...]:
+    return tuple(loss for loss in losses if math.isfinite(loss))
+
+
+def _scores(learnt: Learnt) -> dict[str, Any]:
+    return {name: learnt.scores.get(name) for name in ("accuracy", "precision", "recall", "f1")}
+
+
+def _perceptron(told: Told) -> Training | None:
+    learnt = told.learnt.get(PERCEPTRON)
+    if learnt is None:
+        return None
+    return Training(
+        network=PERCEPTRON,
+        images=PERCEPTRON_IMAGES,
+        loss=_finite(learnt.losses),
+        examples_per_second=learnt.speed,
+        **_scores(learnt),
+    )
+
+
+def _broken_part(told: Told, ending: Ending | None) -> Iterator[Part]:
+    """The part at which the child ended before it was done."""
+    if told.stage == "parts" and told.trying and not any(part.name == told.trying for part in told.parts):
+        crashed = ending is not None and ending.how in ("exited", "signalled", "hung")
+        yield Part(name=told.trying, holds=False if crashed else None, detail=_last_words(ending))
 
 
 _Verdict = tuple[SmokeResult, SmokeStage, str | None, str | None]
@@ -331,7 +399,7 @@ def _witness_proofs(told: Told, ending: Ending | None) -> Iterator[Proof]:
         yield memory_proof(told.before, told.during, told.held)
     elif told.held is not None:
         yield Proof(name="outside-memory", holds=None, detail="no witness")
-    if told.trying and told.stage != "done" and not any(proof.name == told.trying for proof in told.proofs):
+    if told.trying and told.stage == "verify" and not any(proof.name == told.trying for proof in told.proofs):
         words = "interrupted" if ending is None else _last_words(ending)
         yield Proof(name=told.trying, holds=None, detail=f"the profiler did not end well: {words}")
 

@@ -15,9 +15,10 @@ import msgspec
 import pytest
 
 from gpudoctor.children import Limits
-from gpudoctor.facts import FrameworkName, Gpu, GpuProcess, Imported, Message, Missing, Smoke
-from gpudoctor.smoke import Event, Jobs, Known, Plan, child_environ, patience
+from gpudoctor.facts import FrameworkName, Gpu, GpuProcess, Imported, Message, MigInstance, MigInstances, Missing, Smoke
+from gpudoctor.smoke import Event, Jobs, Known, Plan, Target, child_environ, patience
 from gpudoctor.smoke_facts import Device
+from gpudoctor.smoke_places import Choice
 
 IMITATIONS = Path(__file__).parent / "lab" / "imitations"
 GPU = Gpu(source="test", index=3, name="Imitation GPU")
@@ -80,14 +81,13 @@ def plan(
         environ={**os.environ, "PYTHONPATH": str(IMITATIONS), **(environ or {})},
         limits=Limits.within(seconds, idle),
         decide=lambda *_: device,
-        gpus=(GPU,),
         steps=steps,
     )
 
 
 def run(wanted: Plan, report: Callable[[Event], None] = lambda _: None) -> Known:
     with Jobs(wanted, report) as jobs:
-        jobs.run()
+        jobs.run((GPU,))
         return jobs.known()
 
 
@@ -247,16 +247,16 @@ def test_a_witness_that_cannot_look_proves_nothing() -> None:
 
 
 def test_the_witness_is_asked_about_this_gpu_and_these_processes() -> None:
-    asked: list[tuple[tuple[int, ...], int]] = []
+    asked: list[tuple[tuple[int, ...], Target]] = []
 
-    def witness(pids: tuple[int, ...], gpu: int) -> Missing:
-        asked.append((pids, gpu))
+    def witness(pids: tuple[int, ...], target: Target) -> Missing:
+        asked.append((pids, target))
         return Missing("unreadable")
 
     before = our_children()
     pids: set[int] = set()
     run(replace(imitate(), witness=witness), lambda _: pids.update(our_children() - before))
-    assert asked == [(tuple(pids), 3)] * 2
+    assert asked == [(tuple(pids), Target(3, None, None))] * 2
 
 
 def test_tensors_that_stay_on_the_cpu_ran_on_the_cpu() -> None:
@@ -521,6 +521,75 @@ def test_jobs_take_turns() -> None:
     starts = [at for at, event in enumerate(events) if event == ("tensorflow", "init")]
     assert len(starts) == 2
     assert starts[0] < events.index(("torch", "train")) < events.index(("torch", "done")) < starts[1]
+
+
+def several(*gpus: Gpu, choice: Choice = "all", fault: str = "nowhere:nothing", devices: int = 3) -> Known:
+    environ = {"IMITATION_DEVICES": str(devices), "IMITATION_FAULT": fault}
+    with Jobs(replace(plan(environ=environ), choice=choice, witness=lambda *_: Missing("unreadable"))) as jobs:
+        jobs.run(gpus)
+        return jobs.known()
+
+
+def like(index: int, **changes: object) -> Gpu:
+    return msgspec.structs.replace(GPU, index=index, uuid=f"GPU-{index}", **changes)
+
+
+def test_every_gpu_has_its_job() -> None:
+    known = several(like(0), like(1), like(2))
+    assert [(job.device, job.gpu, job.stage) for job in known.smokes] == [
+        ("cuda:0", 0, "done"),
+        ("cuda:1", 1, "done"),
+        ("cuda:2", 2, "done"),
+    ]
+    assert list(known.imported) == ["torch"]
+
+
+def test_the_child_that_imported_takes_the_gpu_that_it_is_known_to_see_first() -> None:
+    children: set[int] = set()
+    environ = {"IMITATION_DEVICES": "2"}
+    before = our_children()
+    with Jobs(plan(environ=environ), lambda _: children.update(our_children() - before)) as jobs:
+        jobs.run((like(0, name="Another GPU"), like(1)))
+        known = jobs.known()
+    assert [(job.device, job.gpu, job.stage) for job in known.smokes] == [("cuda:1", 1, "done"), ("cuda:0", 0, "done")]
+    assert len(children) == 2
+
+
+def test_one_gpu_may_be_chosen() -> None:
+    known = several(like(0), like(1), like(2), choice=1)
+    assert [(job.device, job.gpu, job.stage) for job in known.smokes] == [("cuda:1", 1, "done")]
+
+
+def test_every_mig_instance_has_its_job() -> None:
+    instances = MigInstances(source="test", instances=(MigInstance(uuid="MIG-a"), MigInstance(uuid="MIG-b")))
+    known = several(like(0, mig=instances), devices=1)
+    assert [(job.gpu, job.mig, job.stage) for job in known.smokes] == [(0, "MIG-a", "done"), (0, "MIG-b", "done")]
+
+
+def test_a_gpu_that_the_framework_leaves_out_in_any_case_has_no_job() -> None:
+    known = several(like(0), like(1), msgspec.structs.replace(GPU, index=2, uuid="GPU-shunned"), devices=2)
+    assert [job.gpu for job in known.smokes] == [0, 1]
+    text = "torch lists no device when GPU 2 is all that it sees"
+    assert text in [message.text for message in known.messages]
+
+
+def test_a_gpu_that_vanishes_when_it_is_alone_is_a_failure() -> None:
+    known = several(like(0), msgspec.structs.replace(GPU, index=1, uuid="GPU-shunned"), devices=2)
+    (_, job) = known.smokes
+    assert (job.gpu, job.result, job.error) == (1, "failed", "torch lists no device when GPU 1 is all that it sees")
+
+
+def test_a_crash_on_every_gpu_is_told_for_each() -> None:
+    known = several(like(0), like(1), fault="train:crash")
+    assert [(job.gpu, job.result, job.stage, job.ended) for job in known.smokes] == [
+        (0, "failed", "train", "signal SIGSEGV"),
+        (1, "failed", "train", "signal SIGSEGV"),
+    ]
+
+
+def test_the_seconds_of_all_jobs_end_a_job_that_does_not() -> None:
+    known = run(replace(plan(environ={"IMITATION_FAULT": "train:work"}, idle=None), seconds=3))
+    assert ending(known) == ("not-run", "train", "timed out", "the time limit came first, at stage train")
 
 
 def test_a_job_that_is_not_due_is_not_run_and_says_why() -> None:

@@ -20,6 +20,7 @@ from gpudoctor.facts import (
     Smoke,
 )
 from gpudoctor.smoke_facts import (
+    Learnt,
     Sight,
     Told,
     cudnn_version,
@@ -78,9 +79,11 @@ def told(*, proofs: dict[str, bool | None] | None = None, **changes: Any) -> Tol
         "decision": "gpu",
         "went": True,
         "device": "cuda:0",
-        "losses": [2.3, 0.1],
-        "speed": 5000.0,
-        "scores": {"accuracy": 0.99, "precision": 0.98, "recall": 0.97, "f1": 0.975},
+        "learnt": {
+            "convolutional": Learnt(
+                [2.3, 0.1], 5000.0, {"accuracy": 0.99, "precision": 0.98, "recall": 0.97, "f1": 0.975}
+            )
+        },
         "proofs": [
             Proof(name=name, holds=value, detail="seen", required=name in REQUIRED) for name, value in holds.items()
         ],

@@ -13,6 +13,7 @@ import ctypes
 import json
 import os
 import sys
+import time
 from typing import Any
 
 Values = dict[str, Any]
@@ -58,6 +59,9 @@ _CLOCK_SM = 1
 _SENSOR_GPU = 0
 _VALUE_NOT_AVAILABLE = (1 << 64) - 1
 _PROCESS_LIST_TRIES = 3
+# The newer name of a call first; a driver has the one or the other.
+_THROTTLE_CALLS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
+_TEMPERATURE_CALLS = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature")
 
 
 def text(value: bytes | str) -> str:
@@ -274,13 +278,12 @@ def _ecc(nvml: Session, gpu: Handle) -> Values:
 
 
 def _clocks(nvml: Session, gpu: Handle) -> Values:
-    reasons = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
     limit = nvml.may("nvmlDeviceGetTemperatureThreshold", args=(gpu, _THRESHOLD_SLOWDOWN))
     if limit is None:
         limit = nvml.may("nvmlDeviceGetTemperatureThreshold", args=(gpu, _THRESHOLD_GPU_MAX))
     return {
-        "throttle": throttle_reasons(nvml.must(*reasons, args=(gpu,))),
-        "temperature": nvml.may("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature", args=(gpu, _SENSOR_GPU)),
+        "throttle": throttle_reasons(nvml.must(*_THROTTLE_CALLS, args=(gpu,))),
+        "temperature": nvml.may(*_TEMPERATURE_CALLS, args=(gpu, _SENSOR_GPU)),
         "temperature_limit": limit,
         "power": _watts(nvml.may("nvmlDeviceGetPowerUsage", args=(gpu,))),
         "power_limit": _watts(nvml.may("nvmlDeviceGetEnforcedPowerLimit", args=(gpu,))),
@@ -456,6 +459,17 @@ def _witness(nvml: Session, gpu: Handle) -> Values:
     return {**values, "processes": processes}
 
 
+def _sample(nvml: Session, gpu: Handle) -> Values:
+    reasons = nvml.may(*_THROTTLE_CALLS, args=(gpu,))
+    return {
+        "throttle": [] if reasons is None else throttle_reasons(reasons),
+        "temperature": nvml.may(*_TEMPERATURE_CALLS, args=(gpu, _SENSOR_GPU)),
+        "power": _watts(nvml.may("nvmlDeviceGetPowerUsage", args=(gpu,))),
+        "sm_clock": nvml.may("nvmlDeviceGetClockInfo", args=(gpu, _CLOCK_SM)),
+        "used": _memory(nvml, gpu)["used"],
+    }
+
+
 GROUPS = {
     "identity": _identity,
     "capability": _capability,
@@ -469,6 +483,7 @@ GROUPS = {
     "nvlink": _nvlink,
     "fabric": _fabric,
     "witness": _witness,
+    "sample": _sample,
 }
 
 
@@ -572,11 +587,14 @@ def _all_jobs(nvml: Session, groups: list[str]) -> list[Job]:
     return [(gpu, group) for gpu in range(count) for group in groups]
 
 
-def main(mark: str, path: list[str], system: list[str], groups: list[str], work: list[Job] | None) -> None:
+def main(
+    mark: str, path: list[str], system: list[str], groups: list[str], work: list[Job] | None, every: float | None = None
+) -> None:
     """Do the jobs in ``work``, or every job there is: ``system``, then ``groups`` of every GPU in NVML's order.
 
-    ``path`` are gpudoctor's own import folders. They come after the interpreter's own, so that nothing in them
-    can take the place of a module of the standard library.
+    ``every`` so many seconds the work is done again, until the process is ended. ``path`` are gpudoctor's own import
+    folders. They come after the interpreter's own, so that nothing in them can take the place of a module of the
+    standard library.
     """
     sys.path.extend(entry for entry in path if entry not in sys.path)
     sys.stdout.write(mark + json.dumps({"step": "import pynvml", "gpu": None, "group": "init"}) + "\n")
@@ -593,10 +611,14 @@ def main(mark: str, path: list[str], system: list[str], groups: list[str], work:
         work = _all_jobs(nvml, groups)
     handles: dict[int, Handle] = {}
     refused: set[int] = set()
-    for gpu, group in work:
-        if gpu is not None and gpu not in handles and (gpu in refused or not _handle(nvml, gpu, handles)):
-            refused.add(gpu)
-            continue
-        _do(nvml, (gpu, group), handles)
+    while True:
+        for gpu, group in work:
+            if gpu is not None and gpu not in handles and (gpu in refused or not _handle(nvml, gpu, handles)):
+                refused.add(gpu)
+                continue
+            _do(nvml, (gpu, group), handles)
+        if every is None:
+            break
+        time.sleep(every)
     nvml.tell(done=True)
     os._exit(0)  # the driver's own exit handlers can hang; all is said

@@ -11,7 +11,7 @@ import pytest
 from gpudoctor.children import Limits
 from gpudoctor.facts import FrameworkName, Gpus, Imported, Missing
 from gpudoctor.probes.nvml import Witness, nvml, witness
-from gpudoctor.smoke import Jobs, Plan
+from gpudoctor.smoke import Jobs, Plan, Target
 from gpudoctor.world import World
 
 pytestmark = pytest.mark.gpu
@@ -26,8 +26,9 @@ REQUIRED = {
 }
 
 
-def look(pids: tuple[int, ...], gpu: int) -> Witness | Missing:
-    return witness(World(), pids, gpu, Limits.within(30))
+def look(pids: tuple[int, ...], target: Target) -> Witness | Missing:
+    assert target.gpu is not None
+    return witness(World(), pids, target.gpu, Limits.within(30))
 
 
 @pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
@@ -45,10 +46,9 @@ def test_a_job_on_a_real_gpu_is_proved(name: FrameworkName) -> None:
         limits=Limits.within(300, 60),
         decide=lambda *_: "gpu",
         witness=look,
-        gpus=gpus.gpus,
     )
     with Jobs(plan) as jobs:
-        jobs.run()
+        jobs.run(gpus.gpus)
         known = jobs.known()
     (job,) = known.smokes
     imported = known.imported[name]

@@ -207,6 +207,13 @@ def _is_available():
     return True
 
 
+def _device_count():
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    # Any GPU that is asked for is there, but for the one that this imitation does not like.
+    names = [name for name in (asked or "").split(",") if name and name != "GPU-shunned"]
+    return int(os.environ.get("IMITATION_DEVICES", "1")) if asked is None else len(names)
+
+
 class _Profile:
     def __init__(self, activities):
         pass
@@ -226,7 +233,7 @@ profiler = _Space(profile=_Profile, ProfilerActivity=_Space(CUDA="CUDA"))
 autograd = _Space(DeviceType=_Space(CUDA="CUDA"))
 cuda = _Space(
     is_available=_is_available,
-    device_count=lambda: 1,
+    device_count=_device_count,
     get_device_properties=lambda index: _Space(name="Imitation GPU", major=9, minor=0, total_memory=80 << 30),
     init=lambda: _reach("init"),
     synchronize=lambda index: None,
