@@ -9,21 +9,25 @@ import difflib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import msgspec
 
 from gpudoctor.children import Limits
 from gpudoctor.facts import CudaDriver, Gpu, GpuCapability, GpuMemory, GpuModes, Gpus, MigInstances, Missing, Nvml
 from gpudoctor.facts import Record as _Record
+from gpudoctor.preflight.requirements import (
+    Amount,
+    Capable,
+    Named,
+    Requirement,
+    RequirementError,
+    Versioned,
+    parse,
+)
 from gpudoctor.world import World
 
 _LOOK_SECONDS = 120.0
-_UNITS = {
-    f"{prefix}{unit}": base**power
-    for unit, base in (("B", 1000), ("iB", 1024))
-    for power, prefix in enumerate(("K", "M", "G", "T"), 1)
-}
 _GIB = 1 << 30
 _MACHINE = ("driver", "container", "environment")  # rules that say why CUDA shows no GPU, whatever is installed
 
@@ -59,96 +63,71 @@ class Sight(_Record, frozen=True, kw_only=True):
 # ---------------------------------------------------------------------------------------------------- what is needed
 
 
-class Need(_Record, frozen=True, kw_only=True):
-    """What a test needs: ``count`` GPUs, each of which has at least the rest. Memory is in bytes.
-
-    ``name`` is a regular expression that is found in the GPU's name, whatever its case.
-    """
+@dataclass(frozen=True)
+class Need:
+    """What a test needs: ``count`` GPUs, each of which meets all ``wishes``."""
 
     count: int = 1
-    vram: int | None = None
-    free_vram: int | None = None
-    capability: str | None = None
-    driver: str | None = None
-    cuda: str | None = None
-    name: str | None = None
+    wishes: tuple[Requirement, ...] = ()
 
     def __str__(self) -> str:
-        wishes = (
-            (self.vram, f"{_gib(self.vram)} of memory"),
-            (self.free_vram, f"{_gib(self.free_vram)} of free memory"),
-            (self.capability, f"compute capability {self.capability}"),
-            (self.driver, f"driver {self.driver}"),
-            (self.cuda, f"CUDA {self.cuda}"),
-            (self.name, f"a name like {self.name}"),
-        )
-        told = ", ".join(words for wish, words in wishes if wish is not None)
         subject = "a GPU" if self.count == 1 else f"{self.count} GPUs"
-        return f"{subject} with {told}" if told else subject
+        return f"{subject} with {', '.join(wish.text for wish in self.wishes)}" if self.wishes else subject
 
 
 def needed(markers: Iterable[tuple[tuple[object, ...], Mapping[str, object]]]) -> Need:
     """The need of a test from its markers' arguments, the closest marker first. Raises MarkerError."""
-    wishes: dict[str, object] = {}
+    said: dict[str, object] = {}
     for positional, named in markers:
         if positional:
             raise MarkerError(f"gpu({positional[0]!r}) has no name; gpu takes {_known()}")
-        wishes = {**named, **wishes}
-    return Need(**{name: _READERS[_checked(name)](name, value) for name, value in wishes.items()})
+        said = {**named, **said}
+    count = _count(said.pop("count", 1))
+    return Need(count, tuple(wish for name, value in said.items() for wish in _wishes(name, value)))
+
+
+_SUBJECTS = {
+    "vram": "vram",
+    "free_vram": "free-vram",
+    "capability": "capability",
+    "driver": "driver",
+    "cuda": "cuda",
+    "name": "gpu",
+}
 
 
 def _known() -> str:
-    return ", ".join(f"{name}=" for name in _READERS)
+    return ", ".join(f"{name}=" for name in ("count", *_SUBJECTS))
 
 
-def _checked(name: str) -> str:
-    if name in _READERS:
-        return name
-    near = difflib.get_close_matches(name, _READERS, 1)
-    raise MarkerError(
-        f"gpu({name}=…) is not known; " + (f"did you mean {near[0]}=?" if near else f"gpu takes {_known()}")
-    )
-
-
-def _count(name: str, value: object) -> int:
+def _count(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
-    raise MarkerError(f"gpu({name}={value!r}): a number of GPUs from 1 on is wanted")
+    raise MarkerError(f"gpu(count={value!r}): a number of GPUs from 1 on is wanted")
 
 
-def _bytes(name: str, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?B)\s*", value) if isinstance(value, str) else None
-    if size is None:
-        raise MarkerError(f'gpu({name}={value!r}): a size such as "16GiB", or bytes, is wanted')
-    return int(float(size[1]) * _UNITS[size[2]])
-
-
-def _version(name: str, value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+){0,3}", value):
-        return value
-    raise MarkerError(f'gpu({name}={value!r}): text such as "{_EXAMPLES[name]}" is wanted')
-
-
-def _pattern(name: str, value: object) -> str:
+def _wishes(name: str, value: object) -> tuple[Requirement, ...]:
+    """The same words as in ``gpudoctor preflight --require``; a value without an operator is the least that will do."""
+    if name not in _SUBJECTS:
+        near = difflib.get_close_matches(name, ("count", *_SUBJECTS), 1)
+        hint = f"did you mean {near[0]}=?" if near else f"gpu takes {_known()}"
+        raise MarkerError(f"gpu({name}=…) is not known; {hint}")
+    if not isinstance(value, str):
+        raise MarkerError(f'gpu({name}={value!r}): text is wanted, such as {name}="{_EXAMPLES[name]}"')
+    sign = "" if re.match(r"\s*[<>=!~]", value) else "~=" if name == "name" else ">="
     try:
-        if isinstance(value, str):
-            return re.compile(value).pattern
-    except re.error:
-        pass
-    raise MarkerError(f"gpu({name}={value!r}): a regular expression is wanted")
+        return parse(f"{_SUBJECTS[name]}{sign}{value}")
+    except RequirementError as error:
+        raise MarkerError(f"gpu({name}={value!r}): {error}") from None
 
 
-_EXAMPLES = {"capability": "8.0", "driver": "550.54", "cuda": "12.4"}
-_READERS: dict[str, Any] = {
-    "count": _count,
-    "vram": _bytes,
-    "free_vram": _bytes,
-    "capability": _version,
-    "driver": _version,
-    "cuda": _version,
-    "name": _pattern,
+_EXAMPLES = {
+    "vram": "16GiB",
+    "free_vram": "16GiB",
+    "capability": "8.0",
+    "driver": "550",
+    "cuda": "12.4",
+    "name": "H100",
 }
 
 
@@ -173,27 +152,36 @@ def chosen(need: Need, sight: Sight) -> tuple[Device, ...] | str:
 
 
 def _shortcomings(need: Need, device: Device) -> Iterator[str]:
-    if need.vram is not None and (device.vram is None or device.vram < need.vram):
-        yield "does not tell its memory" if device.vram is None else f"has {_gib(device.vram)}"
-    if need.free_vram is not None and (device.free_vram is None or device.free_vram < need.free_vram):
-        yield "does not tell its free memory" if device.free_vram is None else f"has {_gib(device.free_vram)} free"
-    for words, wanted, there in (
-        ("compute capability", need.capability, device.capability),
-        ("driver", need.driver, device.driver),
-        ("CUDA", need.cuda, device.cuda),
-    ):
-        if wanted and (there is None or _numbers(there) < _numbers(wanted)):
-            yield f"has {words} {there}" if there else f"does not tell its {words}"
-    if need.name and not re.search(need.name, device.name, re.IGNORECASE):
-        yield "has another name"
+    for wish in need.wishes:
+        words, value, holds = _measured(wish, device)
+        if value is None:
+            yield f"does not tell its {words}"
+        elif not holds:
+            yield f"has {words} {value}" if words != "name" else "has another name"
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))
+def _measured(wish: Requirement, device: Device) -> tuple[str, str | None, bool]:
+    """In words, with the device's own value, None where it is not known: does a device meet one wish?"""
+    if isinstance(wish, Amount):
+        words, size = ("memory", device.vram) if wish.name == "vram" else ("free memory", device.free_vram)
+        return words, None if size is None else _gib(size), size is not None and wish.holds(size)
+    if isinstance(wish, Capable):
+        pair = _NUMBERS.fullmatch(device.capability or "")
+        return "compute capability", device.capability, bool(pair and wish.holds((int(pair[1]), int(pair[2]))))
+    if isinstance(wish, Versioned):
+        words, version = ("driver", device.driver) if wish.name == "driver" else ("CUDA", device.cuda)
+        try:
+            return words, version, version is not None and wish.holds(version)
+        except ValueError:  # the driver's own text is no version
+            return words, None, False
+    return "name", device.name, isinstance(wish, Named) and wish.holds(device.name)
 
 
-def _gib(size: int | None) -> str:
-    return f"{(size or 0) / _GIB:.2f}".rstrip("0").rstrip(".") + " GiB"
+_NUMBERS = re.compile(r"(\d+)\.(\d+)")
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:.2f}".rstrip("0").rstrip(".") + " GiB"
 
 
 # ------------------------------------------------------------------------------------------------------ what is seen
