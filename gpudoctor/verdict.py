@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.facts import (
+    NOT_ASKED,
     Build,
     CudaDriver,
     Facts,
@@ -17,6 +18,7 @@ from gpudoctor.facts import (
     Smoke,
 )
 from gpudoctor.findings import Candidate, Cause, Confidence, Finding, Severity, Status, Unknown
+from gpudoctor.preflight.judged import requirements
 from gpudoctor.views import presence, wanted
 from gpudoctor.words import name_of
 
@@ -87,12 +89,21 @@ def _of_machine(facts: Facts) -> Iterator[Unknown]:
     yield from _driver_and_gpus(facts)
     if isinstance(facts.cuda, Missing):
         yield Unknown(what="CUDA initialisation", why=str(facts.cuda), settled_by=(_XID,))
+    if not (facts.request.requirements and facts.interpreter == NOT_ASKED):
+        yield from _environment(facts)
+    for one in requirements(facts).open:
+        yield Unknown(what=f"whether {one.requirement} holds", why=one.why, settled_by=one.settled_by)
+
+
+def _environment(facts: Facts) -> Iterator[Unknown]:
+    """The environment under test; of a pre-flight, the frameworks that it asks for."""
     if isinstance(facts.interpreter, Missing):
         yield Unknown(what="the Python under test", why=str(facts.interpreter))
     elif not isinstance(facts.frameworks, Frameworks):
         yield Unknown(what="the installed frameworks", why=str(facts.frameworks))
     for framework in facts.installed_frameworks():
-        yield from _framework(framework, facts)
+        if not facts.request.requirements or wanted(framework.name, facts.request):
+            yield from _framework(framework, facts)
 
 
 def _driver_and_gpus(facts: Facts) -> Iterator[Unknown]:
