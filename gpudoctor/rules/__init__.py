@@ -113,6 +113,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "smoke-ran-on-cpu",
         "smoke-failed",
         "framework-import-failed",
+        "requirement-not-met",
     ),
 }
 

@@ -16,6 +16,9 @@ from gpudoctor.findings import Evidence
 from gpudoctor.matrix import Matrix
 from gpudoctor.relations import CudaVersion
 
+# A function of one of NVIDIA's libraries, by its prefix. The driver's own (cuInit, cuGetProcAddress) are another matter.
+CUDA_SYMBOL = r"(?:nccl|cublas|cusolver|cusparse|cufft|curand|cudnn|nvrtc|nvshmem|nvJitLink)\w{2,60}"
+
 # Which libraries a framework opens by name. cuDNN and NCCL are no part of the toolkit.
 _NAMES = ("cudart", "cublas", "cublasLt", "cufft", "curand", "cusolver", "cusparse")
 _FIRST_WITH_OWN_NUMBERS = CudaVersion(10, 1)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import NamedTuple
 
 from gpudoctor.facts import CudaDriver, Nvml, Wsl
 from gpudoctor.findings import Evidence
-from gpudoctor.rules._texts import lists_no_gpu, search
+from gpudoctor.rules._texts import compiled, lists_no_gpu, possible, search
 from gpudoctor.views import Printed
 
 SILENT = "nothing that was printed says so"
@@ -24,25 +23,18 @@ class Heard(NamedTuple):
 
 def heard(printed: Printed, *patterns: str) -> Heard | None:
     """The first line that a pattern fits, else the first of the kernel's sentences; letter case is ignored."""
-    for line in printed.lines:
-        for pattern in patterns:
+    low, sentences = printed.low, printed.sentences.lower()
+    asked = [pattern for pattern in patterns if possible(pattern, low)]
+    for line in printed.lines if asked else ():
+        for pattern in asked:
             match = search(pattern, line.text)
             if match:
                 return Heard(match[0], Evidence(fact="message", value=match[0], source=line.source), match)
-    return _in_sentences(printed, patterns) if printed.sentences else None
-
-
-def _in_sentences(printed: Printed, patterns: tuple[str, ...]) -> Heard | None:
-    for pattern in patterns:
-        match = _compiled(pattern).search(printed.sentences)
+    for pattern in patterns if sentences else ():
+        match = compiled(pattern).search(printed.sentences) if possible(pattern, sentences) else None
         if match:
             return Heard(match[0], Evidence(fact="message", value=match[0], source="kernel log"), match)
     return None
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
 
 
 def works(cuda: CudaDriver | None) -> bool:

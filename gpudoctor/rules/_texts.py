@@ -1,31 +1,94 @@
-"""Recognising what programs print. Patterns are linear: no nested repetition, no unbounded wildcard between two."""
+"""Recognising what programs print. Patterns are linear: no nested repetition, no unbounded wildcard between two.
+
+A paste has many lines and the rules have many patterns, and hardly any pattern fits hardly any line. So each pattern
+is asked only where a piece of text stands that every match of it must contain; that is worked out from the pattern.
+"""
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
+from typing import Any
+
+_parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
 
 _LONGEST = 1500  # characters; what a message says comes before that, and a hostile line costs no more
+_MOST_PIECES = 24  # of a pattern with more alternatives, asking for each costs more than the pattern
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str]:
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A rule's pattern, letter case ignored."""
     return re.compile(pattern, re.IGNORECASE)
 
 
 def search(pattern: str, text: str) -> re.Match[str] | None:
     """The first match of a pattern in a message, letter case ignored."""
-    return _compiled(pattern).search(text[:_LONGEST])
+    text = text[:_LONGEST]
+    return compiled(pattern).search(text) if possible(pattern, text.lower()) else None
 
 
 def first_match(patterns: Iterable[str], text: str) -> str | None:
     """The part of the message that the first fitting pattern matches, None if none fits."""
+    text = text[:_LONGEST]
+    low = text.lower()
     for pattern in patterns:
-        match = search(pattern, text)
+        match = compiled(pattern).search(text) if possible(pattern, low) else None
         if match:
             return match[0]
     return None
+
+
+# ---------------------------------------------------------------------- what a match of a pattern must contain
+
+
+def possible(pattern: str, low: str) -> bool:
+    """False where a pattern cannot match anywhere in a text, which is given in lower case."""
+    pieces = needed(pattern)
+    if not pieces:
+        return True
+    for piece in pieces:
+        if piece in low:
+            return True
+    return False
+
+
+@cache
+def needed(pattern: str) -> tuple[str, ...]:
+    """Pieces of text in lower case of which every match contains at least one; none where nothing can be said."""
+    pieces = _needed(_parser.parse(pattern, re.IGNORECASE))
+    return tuple(dict.fromkeys(pieces)) if len(pieces) <= _MOST_PIECES else ()
+
+
+def _needed(tokens: Any) -> tuple[str, ...]:
+    """The best that one part of a sequence says: the longest, of several pieces the shortest of them."""
+    return max(_parts(tokens), key=lambda pieces: min(map(len, pieces), default=0), default=())
+
+
+def _parts(tokens: Any) -> Iterator[tuple[str, ...]]:
+    run = ""
+    for name, value in tokens:
+        kind = str(name)
+        if kind == "LITERAL" and value < 128:  # beyond ASCII, lower case and ignoring case are not the same
+            run += chr(value).lower()
+            continue
+        if run:
+            yield (run,)
+        run = ""
+        if kind == "SUBPATTERN":
+            yield _needed(value[-1])
+        elif kind == "ATOMIC_GROUP":
+            yield _needed(value)
+        elif kind == "BRANCH":
+            each = [_needed(option) for option in value[1]]
+            yield tuple(piece for pieces in each for piece in pieces) if all(each) else ()
+        elif kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") and value[0] > 0:
+            yield _needed(value[2])
+    if run:
+        yield (run,)
 
 
 # What people and programs write when a framework runs and shows no GPU. None of it says why.

@@ -132,7 +132,8 @@ _HERE = (
     r"nvidia-smi['\"]?\W{1,4}(?:command not found|No such file or directory|not found)",
     r"(?:Command|command|program) ['\"`]?nvidia-smi['\"`]? (?:was )?not found",
     r"'nvidia-smi' is not recognized as an internal or external command",
-    r"(?<!dlerror: )libcuda\.so(?:\.1)?: cannot open shared object file",
+    # cuDNN 8 asks for the link without a number, which a driver need not have where the loader looks.
+    r"(?<!dlerror: )(?<!\. Error: )libcuda\.so(?:\.1)?: cannot open shared object file",
     r"couldn't find libnvidia-ml\.so library in your system",
     r"couldn't find nvml\.dll library in your system",
 )

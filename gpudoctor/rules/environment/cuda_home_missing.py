@@ -47,6 +47,8 @@ _TEXTS = (
     r"CMAKE_CUDA_COMPILER-NOTFOUND",
     r"Could NOT find CUDA(?:Toolkit)? \(missing",
     r"Specify CUDA_TOOLKIT_ROOT_DIR",
+    # What PyTorch's own CMake files say to a C++ program that is linked against it.
+    r"Your installed Caffe2 version uses CUDA but I cannot find the CUDA",
     r"CUDA_TOOLKIT_ROOT_DIR not found or specified",
     r"Unable to find CUDA (?:installation|toolkit)",
     r"fatal error: cuda(?:_runtime|_runtime_api|_fp16)?\.h: No such file",

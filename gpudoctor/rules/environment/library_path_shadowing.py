@@ -40,9 +40,11 @@ from gpudoctor.facts import (
     Packages,
     Pins,
     System,
+    Wsl,
 )
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.remedies import Remedy, Run, SetVariable
+from gpudoctor.rules._libraries import CUDA_SYMBOL
 from gpudoctor.rules._texts import first_match, search
 from gpudoctor.words import name_of
 
@@ -126,6 +128,7 @@ _CUDA_LIBRARY = r"lib(?:cudnn|cublas|cudart|cufft|curand|cusolver|cusparse|nccl|
 _CERTAIN = (
     r"cuDNN version (?:incompatibility|mismatch): PyTorch was compiled {1,4}against .{3,120}",
     r"LD_LIBRARY_PATH contains incompatible version of cudnn",
+    r"cuDNN compiled \(\d{4,6}\) and runtime \(\d{4,6}\) versions mismatch",
     r"undefined symbol: \S{1,300}, version libcudnn\w{0,40}\.so\.\d+",
     r"symbol \S{1,300},? version libcudnn\w{0,40}\.so\.\d+ not defined in file",
     r"CUDNN_STATUS_(?:SUBLIBRARY_)?VERSION_MISMATCH",
@@ -150,7 +153,8 @@ _WITH_VARIABLE = (
     r"Unable to load cu(?:SPARSE|DNN|BLAS|SOLVER|FFT|PTI)\. Is it installed\?",
     r"The cuSPARSE library was not found",
     r"Outdated cu\w{2,10} installation found",
-    r"undefined symbol: nccl\w{1,40}",
+    r"Found (?:CUDA|cu(?!DNN)\w{2,10}) version \d{4,6}, but JAX was built against version \d{4,6}, which is newer",
+    rf"undefined symbol: {CUDA_SYMBOL}",
 )
 _TRACED = (
     rf"LD_LIBRARY_PATH.{{0,120}}{_CUDA_LIBRARY}.{{0,80}}(?:from|instead)",
@@ -184,6 +188,38 @@ def the_loader_says_so(message: Message, environment: Environment | None, pins: 
         remedies=_remedies(environment),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
     )
+
+
+_LINK = r"Could not load library libcudnn\S{1,40} Error: (libcuda\.so): cannot open shared object file"
+
+
+@RULE.detector
+def the_driver_is_not_where_the_loader_looks(message: Message, wsl: Wsl | None) -> Verdict:
+    """cuDNN 8 opens the driver's library by its name without a number, which not every system has on its path."""
+    match = search(_LINK, message.text)
+    if match is None:
+        return None
+    windows = wsl is not None and wsl.version is not None
+    return Found(
+        title="cuDNN does not find the driver's library under the name libcuda.so.",
+        detail=match[0],
+        evidence=(cite("message", match[0], message),),
+        remedies=(
+            SetVariable(name=_VARIABLE, value="/usr/lib/wsl/lib"),
+            _NUMBERLESS,
+        )
+        if windows
+        else (_NUMBERLESS,),
+        confidence=Confidence.LIKELY,
+    )
+
+
+_NUMBERLESS = Run(
+    title="Give the loader a folder with libcuda.so",
+    where="machine",
+    note="ldconfig -p | grep libcuda.so shows what the loader knows; a link libcuda.so to libcuda.so.1 beside it is "
+    "what cuDNN 8 looks for. cuDNN 9 does not need it.",
+)
 
 
 def _leads_elsewhere(environment: Environment | None) -> tuple[Evidence, ...]:

@@ -106,7 +106,10 @@ _DISTRIBUTION = (
 _BOTH = (
     rf"{_DISTRIBUTION} and {_DISTRIBUTION} (?:are|were) both installed",
     rf"\bboth {_DISTRIBUTION} .{{0,30}}and {_DISTRIBUTION} .{{0,30}}(?:are|were)? ?installed",
-    rf"(?:two|several|multiple|different) (?:copies|versions|installations) of (?:the )?{_DISTRIBUTION}",
+    # pip looks at "multiple versions of torch to determine which" one to take.
+    rf"(?:two|several|multiple|different) (?:copies|versions|installations) of (?:the )?{_DISTRIBUTION}(?! to determine)",
+    r"multiple CuPy packages are installed",
+    r"(?<![\w.-])cupy(?:-cuda\d{2,3}x?)?, cupy-(?:cuda|rocm)[\w-]{2,6}(?![\w.-])",
 )
 # Python code of one release on the compiled part of another. A CPU build lacks the _cuda names.
 _MIXED = (

@@ -25,7 +25,7 @@ capability that the matrix knows of the extension.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Gpus, Imported, Message, Packages
+from gpudoctor.facts import Build, Frameworks, Gpus, Imported, Message, Packages
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import Capability
@@ -70,6 +70,11 @@ _TEXTS = (
     r"no kernel image is available for execution on the device",
     r"cudaErrorNoKernelImageForDevice",
     r"CUDA_ERROR_NO_BINARY_FOR_GPU",
+)
+# Triton compiles on the spot, with the LLVM and the ptxas that it brings: an old one does not know a new GPU.
+_COMPILER = (
+    r"ptxas fatal {1,4}: Value 'sm_\d{2,3}[af]?' is not defined for option 'gpu-name'",
+    r"'sm_\d{2,3}[af]?' is not a recognized processor for this target",
 )
 _OWN_WORDS = (
     r"\bSM ?\d{2,3} kernels? (?:is|are) not available",
@@ -142,6 +147,40 @@ def lowest_capability_of_the_extension(packages: Packages, gpus: Gpus, matrix: M
             confidence=Confidence.LIKELY,
         )
     return Passed("no extension that is known to leave a GPU here out")
+
+
+@RULE.detector
+def compiler_older_than_the_gpu(
+    message: Message, gpus: Gpus | None, packages: Packages | None, frameworks: Frameworks | None
+) -> Verdict:
+    """The compiler that Triton brings has not heard of the GPU."""
+    text = first_match(_COMPILER, message.text)
+    if text is None:
+        return None
+    listed = [one.name for one in (frameworks.frameworks if frameworks else ()) if one.installed]
+    if message.framework == "tensorflow" or ("tensorflow" in listed and "torch" not in listed):
+        return NotApplicable("XLA compiles for TensorFlow by itself")
+    triton = packages.version("triton") if packages else None
+    name = f"Triton {triton}" if triton else "Triton"
+    return Found(
+        title=f"The compiler of {name} does not know this GPU.",
+        detail=text,
+        evidence=(
+            cite("message", text, message),
+            *((cite("compute capability", ", ".join(capabilities_of(gpus)), gpus),) if capabilities_of(gpus) else ()),
+            *((cite("triton", triton, packages),) if packages and triton else ()),
+        ),
+        remedies=(_NEWER_TRITON,),
+        confidence=Confidence.LIKELY,
+    )
+
+
+_NEWER_TRITON = Run(
+    title="Take a release of PyTorch, and with it of Triton, that knows the GPU",
+    where="environment",
+    note="Triton belongs to the PyTorch it came with: gpudoctor matrix torch VERSION prints the pair. Where a CUDA "
+    "toolkit that knows the GPU is installed, TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas makes Triton use its ptxas.",
+)
 
 
 def _remedy(capabilities: tuple[str, ...]) -> Run:

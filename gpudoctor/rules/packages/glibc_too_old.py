@@ -27,13 +27,13 @@ from __future__ import annotations
 from packaging.version import InvalidVersion, Version
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Environment, Interpreter, Libc, Message, System
+from gpudoctor.facts import Container, Environment, Interpreter, Libc, Message, System
 from gpudoctor.findings import Confidence, Evidence, Found, NotJudged, Passed, Verdict
 from gpudoctor.matrix import Matrix
 from gpudoctor.remedies import InstallPackages, Remedy, Run, SetVariable
-from gpudoctor.rules._texts import search
+from gpudoctor.rules._texts import first_match, search
 
-RULE = Rule(without_gpu="none")
+RULE = Rule(without_gpu="none", masks=("python-unsupported", "framework-import-failed"))
 
 _VERSION = r": version `(GLIBC|GLIBCXX|CXXABI)_([\d.]{1,8})' not found"
 _REQUIRED = r"\(required by ([^)]{1,300})\)"
@@ -93,6 +93,48 @@ def _remedies(kind: str, environment: Environment | None) -> tuple[Remedy, ...]:
     )
     return (*unset, newer)
 
+
+# The words of musl's loader; glibc's say "undefined symbol" and "cannot open shared object file".
+_MUSL = (
+    r"Error relocating \S{1,300}: \w{1,100}: symbol not found",
+    r"Error loading shared library ld-linux\S{1,40}: No such file or directory",
+)
+_NO_WHEEL = (
+    r"(?:No matching distribution found for|Could not find a version that satisfies the requirement) "
+    r"(?:torch|tensorflow|jax|nvidia-)[\w.-]{0,30}",
+    r"Distribution `(?:torch|tensorflow|jax|nvidia-)\S{0,60} .{0,120}doesn't have a source distribution or wheel",
+    r"PyTorch does not currently provide packages for PyPI",
+)
+
+
+@RULE.detector
+def a_c_library_that_is_not_glibc(message: Message, container: Container | None, libc: Libc | None) -> Verdict:
+    """The wheels of the frameworks are for glibc, and this system has musl."""
+    text = first_match(_MUSL, message.text)
+    musl = libc is not None and libc.name == "musl"
+    alpine = container is not None and "alpine" in (container.image or "")
+    if text is None and (musl or alpine):
+        text = first_match(_NO_WHEEL, message.text)
+    if text is None:
+        return None
+    return Found(
+        title="The frameworks' wheels need glibc; this system has musl.",
+        detail=text,
+        evidence=(
+            cite("message", text, message),
+            *((cite("container image", container.image, container),) if container and alpine else ()),
+        ),
+        remedies=(_GLIBC,),
+        confidence=Confidence.CERTAIN,
+    )
+
+
+_GLIBC = Run(
+    title="Use an image or a system with glibc",
+    where="machine",
+    note="Alpine has musl. python:3.12-slim (Debian) in place of python:3.12-alpine has glibc. The compatibility "
+    "packages for Alpine do not carry the frameworks.",
+)
 
 _REFUSED = r"Could not find a version that satisfies the requirement torch==([\d.]{3,10})"
 

@@ -24,9 +24,11 @@ from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Message, Shadows
-from gpudoctor.findings import Confidence, Found, Severity, Verdict
+from gpudoctor.findings import Confidence, Found, NotApplicable, Severity, Verdict
 from gpudoctor.remedies import Run
+from gpudoctor.rules._printed import heard
 from gpudoctor.rules._texts import first_match, search
+from gpudoctor.views import Printed
 
 RULE = Rule(without_gpu="none", masks=("framework-import-failed", "wrong-interpreter", "duplicate-install"))
 
@@ -59,6 +61,7 @@ def in_front_of_the_packages(shadows: Shadows) -> Verdict:
 
 
 _NAMES = r"(?:torch|tensorflow|jax|jaxlib|keras|numpy)"
+_PARTIAL = rf"partially initialized module '({_NAMES})'"
 _CERTAIN = (
     rf"No module named '?{_NAMES}\.[\w.]{{1,60}}'?; '?{_NAMES}'? is not a package",
     rf"partially initialized module '{_NAMES}' has no attribute '\w{{1,60}}'",
@@ -83,12 +86,15 @@ _STATED = (rf"\b(?:script|file|folder|directory) (?:is )?(?:named|called) '?{_NA
 
 
 @RULE.detector
-def python_says_so(message: Message, shadows: Shadows | None) -> Verdict:
+def python_says_so(message: Message, shadows: Shadows | None, printed: Printed) -> Verdict:
     """The import took something that is not the package."""
     certain = first_match(_CERTAIN, message.text)
     text = certain or first_match((*_LIKELY, *_STATED), message.text)
     if text is None or search(r"importlib|<frozen", text):
         return None
+    partial = search(_PARTIAL, text)
+    if partial and heard(printed, rf"(?:site|dist)-packages[/\\]{partial[1]}[/\\][\w/\\]{{1,120}}\.py"):
+        return NotApplicable(f"the import of the installed {partial[1]} itself was under way")
     own = shadows is not None and not shadows.files and not shadows.standard
     return Found(
         title="A local file or folder is imported in place of the framework.",

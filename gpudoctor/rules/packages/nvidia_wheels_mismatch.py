@@ -27,6 +27,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, Framework, Imported, Message, Pins, UnmetPin
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Severity, Verdict
 from gpudoctor.remedies import InstallPackages
+from gpudoctor.rules._libraries import CUDA_SYMBOL
 from gpudoctor.rules._texts import first_match
 from gpudoctor.words import CUDA_BUILD_ONLY, name_of
 
@@ -68,17 +69,21 @@ _LIBRARIES = (
 )
 _TEXTS = (
     rf"ImportError: [^\s:]{{0,300}}{_LIBRARIES}[\w.]*: undefined symbol: \S+",
-    # Names with a toolkit's full number (libcublas.so.9.0) are older than these wheels.
-    rf"(?:ImportError|OSError): {_LIBRARIES}\w{{0,40}}\.so(?:\.\d{{1,2}}|\.1[1-9]\.0)?: cannot open shared object file",
+    # Names with a toolkit's full number (libcublas.so.9.0) are older than these wheels. The loader's words come with
+    # whatever name a program gives to its error, but for TensorFlow's dlerror, which has a rule of its own.
+    rf"(?<!dl)error: {_LIBRARIES}\w{{0,40}}\.so(?:\.\d{{1,2}}|\.1[1-9]\.0)?: cannot open shared object file",
+    # Python's ctypes, by which PyTorch and the extensions load a library, and TensorFlow none.
+    rf"OSError: {_LIBRARIES}\w{{0,40}}\.so\.\d{{1,2}}\.\d: cannot open shared object file",
     rf"Could not load library {_LIBRARIES}\w{{0,40}}\.so\.\d{{1,2}}\. Error: \S{{1,200}}: cannot open shared object",
     r"undefined symbol: __nvJitLink\w+, version libnvJitLink\.so\.\d+",
-    r"undefined symbol: nccl\w+",
+    rf"undefined symbol: {CUDA_SYMBOL}",
     # CTranslate2 loads them by name; on Windows they are DLLs.
     r"Library (?:lib)?cu(?:blas|dnn|dart|fft|sparse|solver|rand)\w{0,30}\.(?:so|dll)[\d.]{0,6} is not found or cannot",
     r"ValueError: lib\w{3,20}\.so\.\*\[0-9\]\S{0,40} not found in the system path",
     r"Unable to load cu(?:SPARSE|DNN|BLAS|SOLVER|FFT|PTI|DA)\. Is it installed\?",
     r"The cu\w{3,10} library was not found",
     r"Outdated cu(?!DNN)\w{3,10} installation found",
+    r"Found (?:CUDA|cu(?!DNN)\w{2,10}) version \d{4,6}, but JAX was built against version \d{4,6}, which is newer",
     r"Unable to load any of \{libcudnn_\w{1,30}\.so",
     r"Error loading CUDA libraries\. GPU will not be used",
 )

@@ -62,6 +62,7 @@ _NAMES_THE_PYTHON = (
     r"has no wheels with a matching Python (?:ABI|implementation|version)",
     r"no wheels are available .{0,60}with a matching Python ABI",
     r"only has wheels (?:for|with) the following Python (?:ABI|implementation|version)? ?tags?",
+    r"Distribution `(?:torch|tensorflow|jax|nvidia-)\S{0,60} .{0,120}doesn't have a source distribution or wheel",
     r"only found wheels for .{1,60} with the following Python ABI tags?",
     r"requires a different Python: \d[\w.+]{0,12} not in '[^']{1,40}'",
     r"requires Python '[^']{1,40}' but the running Python is \d[\w.+]{0,12}",
@@ -102,7 +103,8 @@ def an_installer_says_so(
     release = _pinned(wanted)
     if release and python:
         return _pinned_release(framework, release, python, platform, message, match[0], interpreter, matrix)
-    if search(_NONE, message.text) is None:
+    # Without a version in the requirement pip found none at all, whatever its list was.
+    if search(_NONE, message.text) is None and (wanted.specifier or "No matching" not in match[0]):
         if release and _offered_others(message.text, release, framework, platform, matrix):
             detail = f"pip saw other releases than {release}, which has wheels for other Pythons."
             return _found(detail, message, match[0], interpreter, Confidence.LIKELY)

@@ -105,7 +105,7 @@ _PAIR = (
     r"Keras requires TensorFlow 2\.2 or higher",
     r"could not load tf_utils|cannot import name 'tf_utils'",
     (
-        r"tensorflow(?:-\w{2,8})? [\d.]{3,10} requires keras[<>=!~][^,]{1,30}(?:,[<>=!~]{1,2}[\d.\w]{1,12})?, but "
+        r"tensorflow(?:-\w{2,8})? \d[\w.+]{2,30} requires keras[<>=!~][^,]{1,30}(?:,[<>=!~]{1,2}[\d.\w]{1,12})?, but "
         r"you have keras [\d.\w]{1,12} which is incompatible"
     ),
     r"AlreadyExistsError: Another metric with the same name already exists",

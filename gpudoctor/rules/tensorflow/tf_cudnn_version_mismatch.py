@@ -47,6 +47,7 @@ _OLDER_FORM = (
     r"Loaded (?:runtime )?CuDNN library: (\d{4,6}) \(compatibility version \d{4,6}\) but source was compiled with "
     r"(\d{4,6})"
 )
+_BY_JAX = r"Found cuDNN version (\d{4,6}), but JAX was built against version (\d{4,6})"
 _OUTDATED = r"Outdated cuDNN installation found"
 # cuDNN 8 opens cuBLAS by name: one made for CUDA 12, in a process of CUDA 11, asks for a library that nobody brought.
 _OTHER_CUDA = (
@@ -57,7 +58,8 @@ _OTHER_CUDA = (
 @RULE.detector
 def compared_by_the_framework(message: Message, packages: Packages | None) -> Verdict:
     """The framework prints the version loaded and the version it was compiled with."""
-    match = search(_COMPARED, message.text) or search(_OLDER_FORM, message.text)
+    forms = (_COMPARED, _OLDER_FORM, _BY_JAX)
+    match = next((found for form in forms if (found := search(form, message.text))), None)
     text = match[0] if match else None
     title = "The loaded cuDNN is older than, or of another major than, the framework was compiled with."
     if match:
