@@ -12,8 +12,8 @@ GPUs; another program holds the memory; the requirement counts in GiB what is so
 Run the job where the requirement holds, change what is missing here (the commands shown), or lower the requirement.
 
 ## How it is detected
-Each requirement is held against the driver's own numbers (NVML, the CUDA driver), the file system and the packages of the
-environment under test; every GPU that CUDA shows must meet those about GPUs. What cannot be read is not judged.
+Each requirement is held against the driver's own numbers (NVML, the CUDA driver), the file system and the packages of
+the environment under test; every GPU that CUDA shows must meet those about GPUs. What cannot be read is not judged.
 
 ## Sources
 - https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
@@ -97,7 +97,7 @@ def _remedy(
     if asked.name == "gpus" and environment and "CUDA_VISIBLE_DEVICES" in environment.variables:
         return SetVariable(name="CUDA_VISIBLE_DEVICES")
     if isinstance(asked, Versioned):
-        return _for_version(asked, unmet, matrix, gpus, driver)
+        return _for_version(asked, matrix, gpus, driver)
     if isinstance(asked, Switched):
         return _for_mode(asked, unmet.gpu or 0)
     if asked.name == "shm" and isinstance(asked, Amount):
@@ -135,9 +135,7 @@ def _for_shm(asked: Amount, container: Container | None) -> Run:
     return Run(title="Enlarge /dev/shm", argvs=(command,), verify=("df", "-h", "/dev/shm"))
 
 
-def _for_version(
-    asked: Versioned, unmet: NotMet, matrix: Matrix, gpus: Gpus | None, driver: DriverCuda | None
-) -> Remedy:
+def _for_version(asked: Versioned, matrix: Matrix, gpus: Gpus | None, driver: DriverCuda | None) -> Remedy:
     floor = re.search(r"(?:>=|==|~=|>)\s*([0-9][0-9.]*[0-9]|[0-9])", asked.specifier)
     if asked.name == "driver":
         return InstallDriver(minimum=floor[1] if floor else None)

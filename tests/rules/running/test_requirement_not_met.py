@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gpudoctor import facts as f
@@ -92,10 +94,11 @@ def test_a_requirement_that_cannot_be_judged_leaves_the_machine_undetermined() -
 
 
 def test_facts_that_no_requirement_needs_are_not_essential() -> None:
-    unasked = {name: f.NOT_ASKED for name in ("interpreter", "packages", "pins", "shadows", "frameworks")}
-    assert judge(requiring("gpus>=1", change(**unasked, smokes=()))).status == "healthy"
-    assert judge(change(**unasked, smokes=())).status == "undetermined"
-    assert judge(requiring("torch", change(**unasked, smokes=()))).status == "undetermined"
+    fields = ("interpreter", "packages", "pins", "shadows", "frameworks")
+    unasked: dict[str, Any] = dict.fromkeys(fields, f.NOT_ASKED)
+    assert judge(requiring("gpus>=1", change(smokes=(), **unasked))).status == "healthy"
+    assert judge(change(smokes=(), **unasked)).status == "undetermined"
+    assert judge(requiring("torch", change(smokes=(), **unasked))).status == "undetermined"
 
 
 @pytest.mark.parametrize(
