@@ -149,9 +149,12 @@ def _framework(framework: Framework, facts: Facts) -> Iterator[Unknown]:
     if facts.request.quick or not smoke_is_due(framework, facts):
         return
     jobs = [smoke for smoke in facts.smokes if smoke.framework == framework.name]
-    if not any(_has_result(smoke) for smoke in jobs):
-        why = next((smoke.error for smoke in jobs if smoke.error), None) or str(framework.imported)
-        yield Unknown(what=f"whether {name} trains", why=why)
+    if not jobs:
+        yield Unknown(what=f"whether {name} trains", why=str(framework.imported))
+    for smoke in jobs:
+        if not _has_result(smoke):
+            where = f" on GPU {smoke.gpu}" if len(jobs) > 1 and smoke.gpu is not None else ""
+            yield Unknown(what=f"whether {name} trains{where}", why=smoke.error or str(framework.imported))
 
 
 def _has_result(smoke: Smoke) -> bool:

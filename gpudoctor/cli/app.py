@@ -11,6 +11,7 @@ from gpudoctor import __version__
 from gpudoctor.cli.diagnose import diagnose
 from gpudoctor.cli.explain import explain, rules
 from gpudoctor.cli.matrix import matrix
+from gpudoctor.cli.smoke import smoke
 from gpudoctor.cli.triage import triage
 
 WRONG_USAGE = 2
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Look, judge, train: name the one cause to fix.")(diagnose)
+app.command(short_help="Train on every GPU; check and time it.")(smoke)
 app.command(short_help="Judge pasted text from another machine.")(triage)
 app.command(short_help="What a finding means, and how to fix it.")(explain)
 app.command(short_help="All rules with their severity.")(rules)

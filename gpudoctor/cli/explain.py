@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gpudoctor.cli.console import emit
-from gpudoctor.cli.diagnose import Format
+from gpudoctor.cli.options import Format
 from gpudoctor.engine import Rule
 from gpudoctor.rules import all_rules, names
 from gpudoctor.rules.pages import page

@@ -16,8 +16,9 @@ import msgspec
 import typer
 
 from gpudoctor.cli.console import emit, say, style, writable
-from gpudoctor.cli.diagnose import FailOn, TerminatedError, terminable
+from gpudoctor.cli.options import FailOn
 from gpudoctor.cli.settings import configured, silenced
+from gpudoctor.cli.signals import TerminatedError, terminable
 from gpudoctor.findings import Report
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from gpudoctor.cli.app import run
-from gpudoctor.cli.diagnose import terminable
+from gpudoctor.cli.signals import terminable
 from tests.cli.run import ROOT, children_of, command, environ, files_below, gpudoctor
 from tests.lab.drivers.fake import HANG, SEGV, FakeGpu, Machine, error, gpus, install
 from tests.lab.drivers.needs import need_compiler

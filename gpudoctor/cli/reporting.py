@@ -1,0 +1,173 @@
+"""What the commands that look at this machine share: look, judge, write the report, and end as it says."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import typer
+
+from gpudoctor import __version__
+from gpudoctor.children import Limits
+from gpudoctor.cli.console import emit, say, style, writable
+from gpudoctor.cli.options import FailOn, Format
+from gpudoctor.cli.signals import TerminatedError, terminable
+from gpudoctor.config import LONGEST_TIME_LIMIT
+from gpudoctor.facts import Facts, Request
+from gpudoctor.findings import Report
+from gpudoctor.world import World
+
+if TYPE_CHECKING:
+    from gpudoctor.doctor import Training
+    from gpudoctor.privacy import Identity
+
+_LEAST_FOR_PLUGINS = 2.0
+_MOST_FOR_PLUGINS = 60.0
+_NOT_WRITTEN = 1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The facts, whole or those known when it ended early: by a signal (the exit code), or by a fault of ours."""
+
+    facts: Facts
+    interrupted: int | None = None
+    fault: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the report goes, in which form, and what it makes of the exit code."""
+
+    format: Format
+    file: Path | None
+    fail_on: FailOn
+    verbose: bool
+    redact: bool
+    save_facts: Path | None = None
+
+    def check(self) -> None:
+        """Raises typer.BadParameter for a file that cannot be written, before anything is looked at."""
+        writable(self.file, "--output")
+        writable(self.save_facts, "--save-facts")
+
+
+def collected(python: str | None, request: Request, time_limit: float | None, training: Training | None = None) -> Seen:
+    """The facts of this machine and the chosen environment. Raises typer.BadParameter for no interpreter."""
+    from gpudoctor import doctor
+    from gpudoctor.children import kill_all
+    from gpudoctor.cli.progress import progress
+    from gpudoctor.probes.target import NotAnInterpreter, choose
+
+    try:
+        target = choose(python, os.environ)
+    except NotAnInterpreter as error:
+        raise typer.BadParameter(str(error), param_hint="--python") from error
+    facts = Facts(gpudoctor=__version__)
+    plan = doctor.Plan(target.executable, request, time_limit, training or doctor.Training())
+    with progress(sys.stderr, os.environ) as watch, terminable():
+        try:
+            for grown in doctor.collect(plan, World(), watch):
+                facts = grown
+        except KeyboardInterrupt:
+            kill_all()
+            return Seen(facts, 128 + signal.SIGINT)
+        except TerminatedError as error:
+            kill_all()
+            return Seen(facts, 128 + int(error.args[0]))
+        except Exception as error:  # programs rely on a report, whatever happens after the options were understood
+            kill_all()
+            return Seen(facts, fault=error)
+    return Seen(facts)
+
+
+def finished(
+    seen: Seen, output: Output, silent: Mapping[str, str], *, look: bool, started: float, time_limit: float | None
+) -> int:
+    """Judge, write what was asked for, and give the exit code. ``look``: plug-ins may look at this machine."""
+    limit = time_limit or LONGEST_TIME_LIMIT
+    report = _judged(seen, silent, look=look and seen.interrupted is None, started=started, limit=limit)
+    if output.save_facts is not None:
+        _save(report.facts, output.save_facts, redact=output.redact)
+    report, whole = _published(report, output)
+    return seen.interrupted or _exit_code(report, output.fail_on) or (0 if whole else _NOT_WRITTEN)
+
+
+def _judged(seen: Seen, silent: Mapping[str, str], *, look: bool, started: float, limit: float) -> Report:
+    """The report; an undetermined one that says so in a line where gpudoctor itself fails."""
+    seconds = time.monotonic() - started
+    try:
+        from gpudoctor.plugins import Session
+
+        if seen.fault is not None:
+            return _failed(seen.fault, seen.facts, seconds)
+        left = min(max(limit - seconds, _LEAST_FOR_PLUGINS), _MOST_FOR_PLUGINS)
+        with Session(ignore=silent) as session:
+            report = session.judge(seen.facts, look=look, limits=Limits.within(left), ignore=silent)
+        return msgspec.structs.replace(report, seconds=time.monotonic() - started)
+    except Exception as error:
+        return _failed(error, seen.facts, seconds)
+
+
+def _failed(fault: Exception, facts: Facts, seconds: float) -> Report:
+    from gpudoctor.wire import failure_report
+
+    return failure_report(fault, gpudoctor=facts.gpudoctor, created=facts.created, facts=facts, seconds=seconds)
+
+
+def _save(facts: Facts, path: Path, *, redact: bool) -> None:
+    from gpudoctor.facts import encode
+    from gpudoctor.privacy import redact as redacted
+
+    try:
+        path.write_bytes(encode(redacted(facts, identity=_identity())[0] if redact else facts))
+    except OSError as error:
+        say(f"{path} could not be written: {error.strerror}")
+
+
+def _published(report: Report, output: Output) -> tuple[Report, bool]:
+    """Write the report; gives the one that was written, which says what failed where this one cannot be rendered."""
+    from gpudoctor.render import Options, render
+
+    look = style(sys.stdout, os.environ, verbose=output.verbose)
+    if output.file is not None:
+        look = msgspec.structs.replace(look, colour=False, unicode=True)
+    options = Options(style=look, fail_on=output.fail_on.value, redact=output.redact, identity=_identity())
+    try:
+        text = render(report, output.format.value, options=options)
+    except Exception as error:
+        report = _failed(error, Facts(gpudoctor=__version__), report.seconds)
+        text = render(report, output.format.value, options=options)
+    return report, _written(text, output)
+
+
+def _written(text: str, output: Output) -> bool:
+    if output.file is None:
+        emit(text, None if output.format is Format.TERMINAL else "utf-8")
+        return True
+    try:
+        output.file.write_text(text if text.endswith("\n") else text + "\n", "utf-8")
+    except OSError as error:
+        say(f"{output.file} could not be written: {error.strerror}")
+        return False
+    return True
+
+
+def _identity() -> Identity:
+    from gpudoctor.privacy import identify
+
+    return identify(os.environ, platform.node())
+
+
+def _exit_code(report: Report, fail_on: FailOn) -> int:
+    from gpudoctor.wire import exit_code
+
+    return exit_code(report.status, fail_on.value)
