@@ -876,7 +876,7 @@ class PeerCopy(Record, frozen=True, kw_only=True):
     """A copy from one GPU's memory to another's (NVML's indices, else CUDA's), compared byte for byte.
 
     ``direct``: cuDeviceCanAccessPeer allows it without a detour over main memory. ``holds`` None: ``error`` says why
-    it was not compared. ``rate`` in GB/s.
+    it was not compared; False: it tells the first difference. ``hung``: the copy did not return. ``rate`` in GB/s.
     """
 
     source_gpu: int
@@ -885,6 +885,7 @@ class PeerCopy(Record, frozen=True, kw_only=True):
     holds: bool | None
     rate: float | None = None
     error: str | None = None
+    hung: bool = False
 
 
 class PeerCopies(Fact, frozen=True, kw_only=True):
