@@ -897,7 +897,8 @@ class PeerCopies(Fact, frozen=True, kw_only=True):
 class Collective(Record, frozen=True, kw_only=True):
     """One collective operation (``all-reduce``, ``all-gather``, ``broadcast``), compared with its exact result.
 
-    ``holds`` None: it was not reached. ``rank`` is the first process that saw a wrong result.
+    ``holds`` None: it was not reached. ``rank`` is the first process that saw a wrong result. ``seconds`` are those
+    of the largest tensor in the slowest process.
     """
 
     name: str
@@ -907,11 +908,16 @@ class Collective(Record, frozen=True, kw_only=True):
     seconds: float | None = None
 
 
+CollectiveStage = Literal["start", "import", "init", "connect", "all-reduce", "all-gather", "broadcast", "end", "done"]
+
+
 class Collectives(Fact, frozen=True, kw_only=True):
     """Collective operations between ``processes`` processes on ``nodes`` machines, started by torchrun.
 
-    ``ended`` is how the launcher ended when it did not end well (exit code 1, hung, timed out), ``error`` the last
-    meaningful line.
+    Told by the processes of this machine. ``ended`` is how the one ended that failed first, ``rank``, when not all
+    ended well (exception, signal SIGSEGV, hung, timed out, exit code 3), ``error`` its last meaningful line, ``stage``
+    where it was: at ``init`` the processes find one another, at ``connect`` the backend first exchanges data.
+    ``waited``: it only lost the connection to another process, and none here is known to have failed by itself.
     """
 
     backend: Literal["nccl", "gloo"]
@@ -919,9 +925,17 @@ class Collectives(Fact, frozen=True, kw_only=True):
     nodes: int = 1
     nccl: str | None = None
     collectives: tuple[Collective, ...] = ()
+    stage: CollectiveStage = "done"
     ended: str | None = None
     error: str | None = None
+    rank: int | None = None
+    waited: bool = False
     seconds: float | None = None
+
+    @property
+    def ending(self) -> str | None:
+        """How it ended and where, such as ``hung at all-gather``; None where it ended well."""
+        return f"{self.ended} at {self.stage}" if self.ended else None
 
 
 class Message(Fact, frozen=True, kw_only=True):

@@ -19,16 +19,32 @@ from gpudoctor.world import World
 _OPTIONS = ("-I", "-S", "-B")
 
 
-def own_child(module: str, arguments: tuple[Any, ...], world: World, limits: Limits) -> Child:
+# A module of ours under its own name, so that the modules after it can import it: the child has no import path to us.
+_MODULE = (
+    "import sys; module = sys.modules[{0!a}] = type(sys)({0!a}); exec(compile({1!a}, {0!a}, 'exec'), vars(module))\n"
+)
+
+
+def own_child(
+    module: str,
+    arguments: tuple[Any, ...],
+    world: World,
+    limits: Limits,
+    *,
+    modules: tuple[str, ...] = (),
+    listens: bool = False,
+) -> Child:
     """A child that runs ``main(mark, *arguments)`` of a module here, under the user's environment variables.
 
-    The arguments are plain values (text, numbers, lists, None).
+    The arguments are plain values (text, numbers, lists, dictionaries, None). ``modules`` are those of ours that it
+    imports, in the order in which they need one another. One that ``listens`` gets instructions by ``send``.
     """
-    source = Path(__file__).with_name(f"{module}.py").read_text("ascii")
+    names = [f"{__package__}.{name}" for name in (*modules, module)]
+    sources = [Path(__file__).with_name(f"{name}.py").read_text("ascii") for name in (*modules, module)]
     # The arguments are a literal at the end of the program, so that both arrive in one piece.
-    program = f"{source}\nmain(*{(MARK, *arguments)!a})\n"
+    program = "".join(map(_MODULE.format, names, sources)) + f"module.main(*{(MARK, *arguments)!a})\n"
     environ = {**world.environ, "CUDA_CACHE_DISABLE": "1"}
-    return Child.python(sys.executable, program, environ=environ, limits=limits, options=_OPTIONS)
+    return Child.python(sys.executable, program, environ=environ, limits=limits, options=_OPTIONS, listens=listens)
 
 
 def import_path() -> list[str]:

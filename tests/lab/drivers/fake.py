@@ -33,6 +33,17 @@ def prints(text: str) -> Fault:
     return f"print {text}"
 
 
+def after(calls: int, fault: Fault) -> Fault:
+    """The function works so many times in a process, then this happens at every call."""
+    return f"after {calls} {fault}"
+
+
+WRONG: Fault = "wrong"
+"""Of a copy between two GPUs: it reports success, and half of the data never arrives."""
+
+Range = tuple[int, int, int]
+
+
 @dataclass(frozen=True)
 class Process:
     """A process on a GPU; ``used`` None is memory that the driver does not tell."""
@@ -44,11 +55,12 @@ class Process:
 
 @dataclass(frozen=True)
 class MigSlice:
-    """A MIG compute instance."""
+    """A MIG compute instance. ``flips`` as for a GPU."""
 
     uuid: str
     name: str = "NVIDIA H100 80GB HBM3 MIG 1g.10gb"
     memory: int = 10 * GIB
+    flips: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,11 @@ class FakeGpu:
     ``faults`` are by the C name of the function (``nvmlDeviceGetHandleByIndex_v2``) and hold for this GPU alone.
     Codes are those of nvml.h; ``mig`` and ``ecc`` are (now, after reset), ``fabric`` is (state, status),
     ``remapped`` is (corrected, uncorrected, pending, failure), powers are milliwatts.
+
+    For the memory that a program takes through libcuda: ``flips`` are (first byte, last byte, mask) of bits that come
+    back otherwise, ``aliases`` (first byte, length, other first byte) of addresses that are other addresses in truth,
+    both counted from the start of the GPU's memory, which is given out from there; ``largest_allocation`` is what
+    one call may get, ``context_memory`` what each process with a context costs.
     """
 
     name: str | bytes = "NVIDIA H100 80GB HBM3"
@@ -94,6 +111,11 @@ class FakeGpu:
     compute: tuple[Process, ...] | None = ()
     graphics: tuple[Process, ...] | None = ()
     utilization: int | None = 0
+    integrated: bool = False
+    flips: tuple[Range, ...] = ()
+    aliases: tuple[Range, ...] = ()
+    largest_allocation: int | None = None
+    context_memory: int | None = None
     faults: Mapping[str, Fault] = field(default_factory=dict)
 
 
@@ -102,7 +124,9 @@ class Machine:
     """A machine. ``faults`` are by the C name of the function and hold for every GPU; ``without`` are functions that
     this driver does not have; ``nvml`` or ``cuda`` False leaves that library out.
 
-    ``confidential`` is (environment, feature, development tools) of nvmlSystemGetConfComputeState.
+    ``confidential`` is (environment, feature, development tools) of nvmlSystemGetConfComputeState. ``no_peers`` are
+    (GPU, peer) without access; ``peer_faults`` happen to copies from the first to the second GPU, ``direct_faults``
+    only to those that do not pass main memory.
     """
 
     gpus: tuple[FakeGpu, ...] = (FakeGpu(),)
@@ -115,6 +139,9 @@ class Machine:
     without: tuple[str, ...] = ()
     nvml: bool = True
     cuda: bool = True
+    no_peers: tuple[tuple[int, int], ...] = ()
+    peer_faults: Mapping[tuple[int, int], Fault] = field(default_factory=dict)
+    direct_faults: Mapping[tuple[int, int], Fault] = field(default_factory=dict)
     process_names: Mapping[int, str | bytes] = field(default_factory=dict)
 
 
@@ -171,6 +198,11 @@ def describe(machine: Machine) -> str:
         "gpus": len(machine.gpus),
     }
     entries |= {f"fault.{function}": fault for function, fault in machine.faults.items()}
+    entries |= {f"peer.{gpu}.{peer}": 0 for gpu, peer in machine.no_peers}
+    entries |= {f"peer_fault.{source}.{target}": fault for (source, target), fault in machine.peer_faults.items()}
+    entries |= {
+        f"peer_fault.direct.{source}.{target}": fault for (source, target), fault in machine.direct_faults.items()
+    }
     entries |= {f"process.{pid}": name for pid, name in machine.process_names.items()}
     for index, gpu in enumerate(machine.gpus):
         entries |= {f"gpu.{index}.{leaf}": value for leaf, value in _leaves(gpu).items()}
@@ -224,11 +256,17 @@ def _leaves(gpu: FakeGpu) -> dict[str, object]:
         "compute": _process_list(gpu.compute),
         "graphics": _process_list(gpu.graphics),
         "utilization": None if gpu.utilization is None else (gpu.utilization, 0),
+        "integrated": gpu.integrated,
+        "flips": gpu.flips or None,
+        "aliases": gpu.aliases or None,
+        "largest_allocation": gpu.largest_allocation,
+        "context_memory": gpu.context_memory,
     }
     for index, instance in enumerate(gpu.mig_slices):
         leaves[f"mig.{index}.uuid"] = instance.uuid
         leaves[f"mig.{index}.name"] = instance.name
         leaves[f"mig.{index}.memory"] = (instance.memory, 0, 0)
+        leaves[f"mig.{index}.flips"] = instance.flips or None
     return leaves
 
 

@@ -3,7 +3,7 @@
  * The environment variable GPUDOCTOR_LAB_MACHINE names a file of key=value lines; a byte of a value may be written
  * as %XX. A reading whose key is absent is one that this GPU does not support. tests/lab/drivers/fake.py writes it.
  *
- *   fault.<function>[.<gpu>] = error N | hang | spin | segv | abort | exit N | print TEXT
+ *   fault.<function>[.<gpu>] = [after N] error N | hang | spin | segv | abort | exit N | print TEXT
  */
 #ifndef GPUDOCTOR_LAB_H
 #define GPUDOCTOR_LAB_H
@@ -85,9 +85,23 @@ static int lab_numbers(const char *key, unsigned long long *out, int most) {
     return count;
 }
 
+/* "after N FAULT" works N times first. Returns the fault that is due at this call, NULL for none. */
+static const char *lab_due(const char *fault) {
+    static struct { const char *fault; int calls; } seen[64];
+    int calls, start = 0;
+    if (!fault || sscanf(fault, "after %d %n", &calls, &start) != 1 || !start) return fault;
+    for (int i = 0; i < 64; i++) {
+        if (seen[i].fault && seen[i].fault != fault) continue;
+        seen[i].fault = fault;
+        return seen[i].calls++ < calls ? NULL : fault + start;
+    }
+    abort();
+}
+
 /* Act out a fault; returns the error code to answer with, 0 for none. */
-static int lab_act(const char *fault) {
+static int lab_act(const char *described) {
     volatile unsigned spin = 0;
+    const char *fault = lab_due(described);
     if (!fault) return 0;
     if (!strncmp(fault, "error ", 6)) return atoi(fault + 6);
     if (!strcmp(fault, "hang")) for (;;) pause();
