@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -33,8 +32,6 @@ _BASE_SECONDS = 600.0
 _SECONDS_PER_GPU = 60.0
 _IDLE_SECONDS = 60.0
 _LOOK_SHARE = 0.4  # of the whole time; what remains is for the frameworks
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -116,6 +113,7 @@ class _Looks:
     def __init__(self, plan: Plan, world: World, limits: Limits, watch: Watch) -> None:
         # Children first: they work while this process imports what it needs next.
         from gpudoctor.probes import HOST_PROBES, look
+        from gpudoctor.probes.background import Background
         from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
         from gpudoctor.probes.nvml import nvml
         from gpudoctor.probes.target import collect as ask_target
@@ -126,12 +124,12 @@ class _Looks:
         unhurried = Limits.within(seconds, _IDLE_SECONDS)
         watch("driver", "look")
         watch("environment", "look")
-        self._target = _Background(lambda: ask_target(world, plan.executable, unhurried))
-        self._nvml = _Background(lambda: nvml(world, patience))
-        self._cuda = _Background(lambda: cuda_driver(world, patience))
-        self._libcuda = _Background(lambda: look(libcuda, world))
+        self._target = Background(lambda: ask_target(world, plan.executable, unhurried))
+        self._nvml = Background(lambda: nvml(world, patience))
+        self._cuda = Background(lambda: cuda_driver(world, patience))
+        self._libcuda = Background(lambda: look(libcuda, world))
         self._host_names = tuple(HOST_PROBES)
-        self._host = _Background(lambda: {name: look(probe, world) for name, probe in HOST_PROBES.items()})
+        self._host = Background(lambda: {name: look(probe, world) for name, probe in HOST_PROBES.items()})
 
     def at_host_and_environment(self, facts: Facts) -> Iterator[Facts]:
         """What is on disk and in the environment: enough to know which frameworks there are."""
@@ -208,30 +206,6 @@ def _with_jobs(facts: Facts, known: smoke.Known) -> Facts:
         smokes=known.smokes,
         messages=(*facts.messages, *known.messages),
     )
-
-
-class _Background(Generic[_T]):
-    """A look that may never come back (a dead network mount), in a thread that nobody has to wait for."""
-
-    def __init__(self, work: Callable[[], _T]) -> None:
-        self._result: _T | Missing = Missing("timed-out", "no answer in time")
-        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError:  # no more threads for this user (RLIMIT_NPROC): look now, in this one
-            self._run(work)
-
-    def _run(self, work: Callable[[], _T]) -> None:
-        try:
-            self._result = work()
-        except Exception as error:  # a probe that crashes is a fact, whatever its kind
-            self._result = Missing("crashed", f"{type(error).__name__}: {error}")
-
-    def result(self, limits: Limits) -> _T | Missing:
-        """What the work gave, or why there is nothing by the deadline."""
-        if self._thread.ident is not None:
-            self._thread.join(max(0.0, limits.deadline - time.monotonic()) + 1.0)
-        return self._result
 
 
 def _with(facts: Facts, found: dict[str, Any] | Missing, names: tuple[str, ...]) -> Facts:
