@@ -30,6 +30,19 @@ class ConfigError(ValueError):
     """The configuration, or a rule's name, is wrong. The message is one sentence for the user."""
 
 
+class Preflight(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """``[tool.gpudoctor.preflight]``: what ``gpudoctor preflight`` requires here. ``wait`` is a length of time (60s)."""
+
+    require: tuple[str, ...] | str = ()
+    wait: str | float | None = None
+    on_unknown: Literal["stop", "run"] | None = None
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The texts of ``require``, which may be a single one."""
+        return (self.require,) if isinstance(self.require, str) else self.require
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """The table. ``framework`` are those that must work here, ``time_limit`` is in seconds, None: not said."""
 
@@ -38,10 +51,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     framework: tuple[FrameworkName, ...] = ()
     time_limit: Seconds | None = None
     fail_on: Literal["error", "warning", "never"] | None = None
+    preflight: Preflight = Preflight()
     file: str = ""
 
 
 _KEYS = tuple(field.encode_name for field in msgspec.structs.fields(Config) if field.name != "file")
+_PREFLIGHT_KEYS = tuple(field.encode_name for field in msgspec.structs.fields(Preflight))
 
 
 def load(start: Path, home: Path | None = None) -> Config:
@@ -82,14 +97,19 @@ def _table(path: Path, place: tuple[str, ...]) -> Any:
 
 
 def _config(path: Path, table: Any) -> Config:
-    for key in table if isinstance(table, dict) else ():
-        if key not in _KEYS:
-            raise ConfigError(f"{path}: gpudoctor knows no setting {key!r}.{near(key, _KEYS)}")
+    _known(path, table, _KEYS, "")
+    _known(path, table.get("preflight") if isinstance(table, dict) else None, _PREFLIGHT_KEYS, "preflight.")
     try:
         config = msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_sentence(str(error))}") from error
     return msgspec.structs.replace(config, file=path.name)
+
+
+def _known(path: Path, table: Any, keys: tuple[str, ...], place: str) -> None:
+    for key in table if isinstance(table, dict) else ():
+        if key not in keys:
+            raise ConfigError(f"{path}: gpudoctor knows no setting {place + key!r}.{near(key, keys)}")
 
 
 def _sentence(error: str) -> str:

@@ -11,7 +11,10 @@ from typing import TextIO
 
 import typer
 
+from gpudoctor.cli.streams import whole_streams
 from gpudoctor.render.terminal import Style
+
+__all__ = ["emit", "say", "style", "whole_streams", "writable"]
 
 _GLYPHS = "✓✗→…×▁█·"
 _PIPE_WIDTH = 100
@@ -31,21 +34,6 @@ def _knows_glyphs(stream: TextIO) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def whole_streams() -> None:
-    """Give a standard stream that was closed the null device, so that no file of ours takes its number."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)
-            if opened != number:
-                os.dup2(opened, number)
-                os.close(opened)
-        if getattr(sys, name) is None:
-            stream = open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-            setattr(sys, name, stream)
 
 
 def emit(text: str, encoding: str | None = None) -> bool:
