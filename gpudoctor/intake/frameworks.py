@@ -301,6 +301,9 @@ def _tensorflow(seen: tuple[SeenPackage, ...], around: Surroundings) -> Framewor
         return _without_package("tensorflow", around, imported)
     best = _tensorflow_best(copies)
     version, name = best.version or "", normal_name(best.name)
+    package = around.said("tensorflow.package")
+    if package and name == "tensorflow" and best.tool not in _LISTS:
+        name = package.value
     conda = next((one for one in copies if one.tool == "conda list" and one.build), None)
     by_conda = conda is not None or (best.installer == "conda" if best.tool in _LISTS else around.conda)
     channel = "nightly" if name.startswith("tf-nightly") else _channel(version, by_conda)
@@ -458,14 +461,16 @@ def _imported(name: FrameworkName, around: Surroundings) -> Imported | None:
     """What the framework said of itself when it ran; None if the paste does not show it running."""
     available = around.said(f"{name}.available")
     targets = around.said("torch.targets") if name == "torch" else None
-    if available is None and targets is None:
+    if available is None and targets is None and not (name == "torch" and around.said("torch.cudnn")):
         return None
     stated = around.said(f"{name}.cuda")
+    cudnn = around.said("torch.cudnn") if name == "torch" else None
     return Imported(
-        source=joined([s.where for s in (available, targets) if s]),
+        source=joined([s.where for s in (available, targets, cudnn) if s]),
         ok=True,
         available=_flag(available),
         cuda=stated.value if stated and stated.value != "none" and _is_cuda(stated.value) else None,
+        cudnn=cudnn.value if cudnn else None,
         targets=tuple(targets.value.split()) if targets else (),
     )
 

@@ -81,7 +81,8 @@ def read_statements(paste: Paste) -> Iterator[Piece]:
             continue
         pieces = read(parts[0], parts[1], paste.where(position), Trust.STATED)
         said = None if pieces is None else list(pieces)
-        if said or (said is not None and (words.is_nothing(parts[1]) or LABELS.get(parts[0]) is _nothing)):
+        silent = LABELS.get(parts[0]) in (_nothing, _installed_from)
+        if said or (said is not None and (words.is_nothing(parts[1]) or silent)):
             paste.take(position)
             yield from said
 
@@ -129,6 +130,16 @@ def _flag(key: str) -> Reader:
 
 def _nothing(value: str, where: str, trust: Trust) -> Iterator[Piece]:  # noqa: ARG001 - states nothing
     yield from ()
+
+
+_TENSORFLOW = re.compile(r"\b((?:tensorflow|tf-nightly)-(?:gpu|cpu|intel|rocm|macos))\b")
+
+
+def _installed_from(value: str, where: str, trust: Trust) -> Iterator[Piece]:
+    """``pip install tensorflow-gpu`` names the package, whose name alone said before 2.1 what it was built for."""
+    found = _TENSORFLOW.search(value.lower())
+    if found:
+        yield Said("tensorflow.package", found[1], where, trust)
 
 
 # What a program called like a package says of another one: "tensorflow: this build requires cuDNN 8.6".
@@ -498,6 +509,7 @@ _label(
     tensorflow package version
     """,
 )
+_label(_installed_from, "tensorflow installed from; installed from; tensorflow package; tensorflow distribution")
 _label(_package("jax"), "jax version; jax; jax.__version__")
 _label(_package("jaxlib"), "jaxlib version; jaxlib; jaxlib.__version__")
 _label(_package("numpy"), "numpy version; numpy; np.__version__")
@@ -560,7 +572,7 @@ _label(
     """
     gcc version; clang version; cmake version; gcc/compiler version; bazel version; is xnnpack available;
     cuda_module_loading set to; cuda module loading set to; hip runtime version; miopen runtime version; have i
-    written custom code; mobile device; tensorflow installed from; exact command to reproduce; is xpu available;
+    written custom code; mobile device; exact command to reproduce; is xpu available;
     cudnn frontend version; versions of relevant libraries; collecting environment information; vllm build flags;
     gpu topology; rocm version; neuron sdk version; aac version; issue type; have you reproduced the bug with
     tensorflow nightly; source; custom code; xpu used to build pytorch; is debug build of pytorch; timestamp;
