@@ -31,7 +31,7 @@ class ConfigError(ValueError):
 
 
 class Preflight(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """``[tool.gpudoctor.preflight]``: what ``gpudoctor preflight`` requires here. ``wait`` is a length of time (60s)."""
+    """``[tool.gpudoctor.preflight]``: what ``gpudoctor preflight`` requires. ``wait`` is a length of time (60s)."""
 
     require: tuple[str, ...] | str = ()
     wait: str | float | None = None
