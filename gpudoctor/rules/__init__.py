@@ -128,10 +128,11 @@ def names() -> tuple[str, ...]:
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """Every rule, in the order of causes. Name and explanation come from the rule's own file."""
-    return tuple(_load(group, name) for group, names in GROUPS.items() for name in names)
+    return tuple(load_rule(group, name) for group, names in GROUPS.items() for name in names)
 
 
-def _load(group: str, name: str) -> Rule:
+def load_rule(group: str, name: str) -> Rule:
+    """One rule of a group, loaded from its file."""
     module = importlib.import_module(f"gpudoctor.rules.{group}.{name.replace('-', '_')}")
     return named(module.RULE, name, module.__doc__)
 
