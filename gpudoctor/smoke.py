@@ -409,8 +409,9 @@ def _side_by_side() -> int:
 
 def program(name: FrameworkName) -> str:
     """The source that a framework's child runs."""
-    common, own = (_inside(file) for file in ("common_job.py", f"train_{name}.py"))
-    return f"{common}\n\n{own}\n\nmain({MARK!r}, Framework)\n"
+    common = ("common_talk.py", "common_lessons.py", "common_parts.py", "common_job.py")
+    sources = [_inside(file) for file in (*common, f"train_{name}.py", f"parts_{name}.py")]
+    return "\n\n".join((*sources, f"main({MARK!r}, Framework)\n"))
 
 
 def _inside(file: str) -> str:

@@ -272,14 +272,15 @@ def test_wrong_numbers_fail_at_verify() -> None:
     assert matches.holds is False
     assert (job.result, job.stage, job.ended) == ("failed", "verify", None)
     assert job.error == (
-        "matches-cpu does not hold: loss 2.3, on the CPU in float64 2.3; gradients differ by 2 of their size"
+        "matches-cpu does not hold: loss 2.3, on the CPU in float64 2.3; gradients differ by 2 of their size; "
+        "perceptron: loss 2.3, on the CPU in float64 2.3; gradients differ by 2 of their size"
     )
 
 
 def test_a_loss_that_is_no_number_fails_and_is_not_reported_as_one() -> None:
     job = smoke(run(imitate("not-a-number")))
     assert (job.result, job.stage) == ("failed", "verify")
-    assert job.error == "loss-fell does not hold: from 2.3 to nan"
+    assert job.error == "loss-fell does not hold: from 2.3 to nan; perceptron: from 2.3 to nan"
     assert job.loss == pytest.approx((2.3, 2.3 * 0.9**2, 2.3 * 0.9**4))
     assert msgspec.json.decode(msgspec.json.encode(job), type=Smoke) == job
 

@@ -1,382 +1,178 @@
-"""What every framework's child does, in the interpreter under test: import, report, wait for its turn, train, prove.
+"""The job of a framework's child: import, report, wait for its turn, train, prove, run the parts.
 
-gpudoctor.smoke joins this text with one train_*.py, which brings the class ``Framework``, and a last line that calls
-``main``. Python 3.6 syntax, ASCII, standard library only, nothing of gpudoctor. Everything that can be told without
-a framework (images, first weights, measures, comparisons) is told here in plain Python numbers, so that all
-frameworks learn the same and none is its own judge.
+Joined after common_parts.py. A train_*.py brings ``Framework``, which derives from :class:`Verbs` below: its docstrings
+are what every framework is asked for.
+
+The child tells, one JSON object a line (gpudoctor.smoke_facts makes facts of them):
+
+- ``{"stage": s}``: start, import, init, (its turn) init, copy, compute, train, verify, then parts if parts or the
+  speed of the CPU were asked for, done
+- ``{"pid"}``; ``{"imported": {...}, "seconds"}``; ``{"listed": {...}}``; ``{"device": "cuda:0"}``; ``{"warning"}``;
+  ``{"failed": words}`` as its last words
+- for each network, "convolutional" first: ``{"step", "of", "loss", "network"}``, ``{"speed", "network"}`` in images a
+  second, ``{"scores": {accuracy, precision, recall, f1}, "network"}``
+- ``{"proof": {name, holds, detail, required}}``
+- ``{"hold": bytes}``: it holds that much and waits for ``{"continue": true, "profile": bool}``
+- ``{"trying": name}`` before what may take the child with it: "profiler-kernels", and each part by its name
+- ``{"cpu_speed": images a second}``; ``{"part": {name, holds, detail, rate, unit, seconds}}``
+
+It is told, once it has listed its devices, ``{"stop": true}`` or ``{"go": {...}}`` with
+
+- ``device``: gpu or cpu; ``steps``: of each network
+- ``batch`` (64): images a step; ``precision`` ("fp32", "tf32", "fp16", "bf16"): of the training alone
+- ``seconds`` (no limit): what all may take from here. The first network always takes all its steps and is proved.
+  When time is over, the second is not begun or ends early, and the parts that are left hold None: no time left
+- ``parts``, ``speedup`` (false): whether the parts are run, and whether the same training is timed on the CPU
 """
 
-import sys
-
-
-def _standard_library(path):
-    """The folders of the standard library alone: neither a local json.py nor PYTHONPATH may kill the reporter."""
-    os = sys.modules["os"]
-    home = os.path.dirname(getattr(os, "__file__", None) or "")
-    inside = [entry for entry in path if entry == home or entry.startswith(home + os.sep)] if home else []
-    return [entry for entry in inside if "-packages" not in entry]
-
-
-_before = frozenset(sys.modules)
-_path = list(sys.path)
-_bare = [entry for entry in _path if entry]
-sys.path[:] = _standard_library(_path) or _bare
-try:
-    import _thread
-    import json
-    import os
-    import time
-    import warnings
-except ImportError:
-    sys.path[:] = _bare
-    import _thread
-    import json
-    import os
-    import time
-    import warnings
-sys.path[:] = _path
-_own = [name for name in sys.modules if name not in _before]
-
-IMAGE = 28  # pixels a side
-CLASSES = 10
+NETWORKS = (convolutional, perceptron)
 BATCH = 64
-TRAINED, HELD_OUT = 2048, 512  # images
-PARAMETERS = (144, 16, 4608, 32, 15680, 10)  # 3x3x1x16, 16; 3x3x16x32, 32; 7x7x32x10, 10
-FAN_IN = (9, 0, 144, 0, 1568, 0)
-RATE, MOMENTUM = 0.02, 0.9
 BALLAST = 256 << 20  # bytes held on the device while a witness looks: more than noise, less than any GPU has
 CHECKED = 32  # images in the batch that is compared with the CPU
+CPU_SECONDS = 1.5  # of training on the CPU, to tell what the GPU is worth
 
-# float32 against float64 differs by about 1e-6 on a CPU and 1e-4 with fast convolution algorithms. NVIDIA_TF32_OVERRIDE
-# can force 10-bit mantissas (1e-3) on a program that asked for none. A wrong result is wrong by far more.
-LOSS_TOLERANCE = 5e-3
-GRADIENT_TOLERANCE = 2e-2
-
-CUDA_LIBRARIES = (
-    "libcublas",
-    "libcuda.so",
-    "libcudart",
-    "libcudnn",
-    "libcufft",
-    "libcupti",
-    "libcurand",
-    "libcusolver",
-    "libcusparse",
-    "libnccl",
-    "libnvidia-ml.so",
-    "libnvJitLink",
-    "libnvrtc",
-)
-
-
-def give_back_local_modules():
-    """Forget standard modules of ours that the user's own import would take from somewhere else.
-
-    A local json.py breaks ``import torch`` for the user, so it has to break it here as well.
-    """
-    home = os.path.dirname(os.__file__)
-    ahead = []
-    for entry in sys.path:
-        if entry == home:
-            break
-        ahead.append(entry or os.getcwd())
-    for name in _own:
-        top = name.partition(".")[0]
-        if any(_holds_module(folder, top) for folder in ahead):
-            sys.modules.pop(name, None)
-
-
-def _holds_module(folder, name):
-    place = os.path.join(folder, name)
-    return os.path.isfile(place + ".py") or os.path.isfile(os.path.join(place, "__init__.py"))
-
-
-# ---------------------------------------------------------------------------------------------- talking
-
-
-class Talk:
-    """The protocol: marked lines of JSON on what was standard output; everything else goes to standard error."""
-
-    def __init__(self, mark):
-        self._mark = mark
-        self._lock = _thread.allocate_lock()
-        self._instructions = sys.stdin
-        sys.stdout.flush()
-        self._out = os.dup(1)
-        os.dup2(2, 1)
-
-    def say(self, **message):
-        data = ("%s%s\n" % (self._mark, json.dumps(message))).encode("ascii")
-        with self._lock:
-            while data:
-                data = data[os.write(self._out, data) :]
-
-    def stage(self, name):
-        # The same line on standard error tells at which stage a library printed there.
-        sys.stderr.flush()
-        os.write(2, ("\n@gpudoctor-stage %s\n" % name).encode("ascii"))
-        self.say(stage=name)
-
-    def wait(self):
-        """The next instruction; says that it waits meanwhile, so that waiting is not taken for hanging."""
-        waiting = [True]
-
-        def beat():
-            while True:
-                time.sleep(1.0)
-                if not waiting:
-                    return
-                self.say(waiting=True)
-
-        _thread.start_new_thread(beat, ())
-        line = self._instructions.readline()
-        waiting.clear()
-        return json.loads(line) if line.strip() else {"stop": True}
-
-    def warn(self, message, category, *_):
-        """In place of warnings.showwarning: a warning is told at once, so that a crash does not lose it."""
-        try:
-            text = " ".join(str(message).split())
-        except Exception as error:
-            text = "unprintable warning (%s)" % type(error).__name__
-        self.say(warning="%s: %s" % (category.__name__, text[:1000]))
-
-
-def hear_warnings(talk):
-    """Hear each warning that users may see once, whatever -W and PYTHONWARNINGS say; not those for developers."""
-    warnings.resetwarnings()
-    warnings.simplefilter("default")
-    for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning, SyntaxWarning):
-        warnings.simplefilter("ignore", category)
-    warnings.showwarning = talk.warn
 
+class Verbs:
+    """What the job asks of a framework. A verb that raises fails the stage at which it was asked."""
 
-def words(error):
-    """An exception in one line: its type and its meaningful line; never a traceback, also not one inside its text."""
-    name = type(error).__name__
-    try:
-        lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
-    except Exception:
-        lines = []
-    if not lines:
-        return name
-    chosen = lines[0].strip()
-    for line in lines:
-        if line.strip().startswith("Original error was:"):  # numpy
-            chosen = line.strip()[len("Original error was:") :].strip()
-    traces = [at for at, line in enumerate(lines) if line.strip().startswith("Traceback (most recent call last)")]
-    if traces:  # TensorFlow puts the traceback of the loader's error into its own text
-        after = [line for line in lines[traces[-1] + 1 :] if not line[:1].isspace()]
-        chosen = after[0].strip() if after else chosen
-    chosen = chosen[:500]
-    return chosen if chosen.startswith(name + ":") else "%s: %s" % (name, chosen)
-
-
-def attempt(troubles, what, ask):
-    """An answer, or None and a line of trouble: one broken question must not cost the others."""
-    try:
-        return ask()
-    except Exception as error:
-        troubles.append("%s: %s" % (what, words(error)))
-        return None
-
-
-# ------------------------------------------------------------------------------------ what is really mapped
-
-
-def mapped_libraries():
-    """Paths of the CUDA libraries mapped into this process (proc_pid_maps(5)); None where that is not told."""
-    try:
-        with open("/proc/self/maps", "rb") as maps:
-            lines = maps.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return None
-    paths = {line.split(None, 5)[5] for line in lines if line.count(" ") >= 5 and "/" in line}
-    paths = {path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path for path in paths}
-    return sorted(path for path in paths if path.rpartition("/")[2].startswith(CUDA_LIBRARIES))
-
-
-def _mapped(prefix):
-    import ctypes
-
-    for path in mapped_libraries() or ():
-        if path.rpartition("/")[2].startswith(prefix):
-            return ctypes.CDLL(path)
-    return None
-
-
-def loaded_cudnn():
-    """cudnnGetVersion() of the libcudnn that is mapped, None if there is none."""
-    library = _mapped("libcudnn.so")
-    if library is None:
-        return None
-    import ctypes
-
-    library.cudnnGetVersion.restype = ctypes.c_size_t
-    return int(library.cudnnGetVersion())
-
-
-def loaded_nccl():
-    """ncclGetVersion() of the libnccl that is mapped, None if there is none."""
-    library = _mapped("libnccl")
-    if library is None:
-        return None
-    import ctypes
-
-    number = ctypes.c_int()
-    return int(number.value) if library.ncclGetVersion(ctypes.byref(number)) == 0 else None
-
-
-def first_gpu_address():
-    """The PCI address of CUDA's device 0 in this process (cuDeviceGetPCIBusId), None without libcuda."""
-    library = _mapped("libcuda.so")
-    if library is None:
-        return None
-    import ctypes
-
-    device, text = ctypes.c_int(), ctypes.create_string_buffer(32)
-    if library.cuDeviceGet(ctypes.byref(device), 0) or library.cuDeviceGetPCIBusId(text, 32, device):
-        return None
-    return text.value.decode("ascii", "replace").lower()
-
-
-# ------------------------------------------------------------------------------------- images and weights
-
-
-class Chance:
-    """A small generator of numbers (Numerical Recipes' LCG): the same images and weights in every framework."""
-
-    def __init__(self, seed):
-        self._state = seed
-
-    def uniform(self):
-        self._state = (self._state * 1664525 + 1013904223) & 0xFFFFFFFF
-        return self._state / 4294967296.0
-
-    def below(self, limit):
-        return int(self.uniform() * limit)
-
-    def normals(self, count):
-        """Nearly normal numbers with variance 1: four uniform ones summed."""
-        next_one = self.uniform
-        return [(next_one() + next_one() + next_one() + next_one() - 2.0) * 1.7320508 for _ in range(count)]
-
-
-def _patterns(chance):
-    """A pattern of soft blobs for each class, 32 pixels a side, to be cut out at 25 offsets."""
-    patterns = []
-    for _ in range(CLASSES):
-        blobs = [(6 + 20 * chance.uniform(), 6 + 20 * chance.uniform(), 2 + 2 * chance.uniform()) for _ in range(5)]
-        # exp(-d) as 1 / (1 + d) ** 2: no math module is needed.
-        patterns.append(
-            [
-                [sum(1.3 / (1 + ((x - u) ** 2 + (y - v) ** 2) / r**2) ** 2 for u, v, r in blobs) for x in range(32)]
-                for y in range(32)
-            ]
-        )
-    return patterns
-
-
-class Images:
-    """Images to learn: a class's pattern somewhat displaced, plus noise. Held-out images have noise of their own.
-
-    ``templates`` and ``noises`` are images as flat lists; ``trained`` and ``held_out`` are triples of lists
-    (index of template, index of noise, class), an image being the sum of its template and noise.
-    """
-
-    def __init__(self, seed=20260131):
-        chance = Chance(seed)
-        patterns = _patterns(chance)
-        offsets = [(dx, dy) for dx in range(5) for dy in range(5)]
-        self.templates = [
-            [value for row in pattern[dy : dy + IMAGE] for value in row[dx : dx + IMAGE]]
-            for pattern in patterns
-            for dx, dy in offsets
-        ]
-        self.noises = [chance.normals(IMAGE * IMAGE) for _ in range(320)]
-        self.trained = self._draw(chance, TRAINED, 0, 256)
-        self.held_out = self._draw(chance, HELD_OUT, 256, 320)
-
-    def _draw(self, chance, count, first, last):
-        kinds = [chance.below(len(self.templates)) for _ in range(count)]
-        noises = [first + chance.below(last - first) for _ in range(count)]
-        return kinds, noises, [kind * CLASSES // len(self.templates) for kind in kinds]
-
-
-def first_weights(seed=7):
-    """Weights to start from, as flat lists in the order of PARAMETERS, scaled after He et al. 2015."""
-    chance = Chance(seed)
-    return [
-        [value * (2.0 / fan) ** 0.5 for value in chance.normals(count)] if fan else [0.0] * count
-        for count, fan in zip(PARAMETERS, FAN_IN)
-    ]
-
-
-# ------------------------------------------------------------------------------------------------ measures
-
-
-def scores(predicted, true):
-    """Accuracy, and precision, recall and F1 as plain means over the classes; an empty class counts 0."""
-    right = [0] * CLASSES
-    for guess, label in zip(predicted, true):
-        right[label] += guess == label
-    precision = [_ratio(right[c], predicted.count(c)) for c in range(CLASSES)]
-    recall = [_ratio(right[c], true.count(c)) for c in range(CLASSES)]
-    f1 = [_ratio(2 * p * r, p + r) for p, r in zip(precision, recall)]
-    return {
-        "accuracy": _ratio(sum(right), len(true)),
-        "precision": sum(precision) / CLASSES,
-        "recall": sum(recall) / CLASSES,
-        "f1": sum(f1) / CLASSES,
-    }
-
-
-def _ratio(part, whole):
-    return part / float(whole) if whole else 0.0
-
-
-def distance(found, expected):
-    """How far lists of numbers lie apart, as the largest share of an expected list's length; nan is far."""
-    if [len(values) for values in found] != [len(values) for values in expected]:
-        return float("inf")
-    shares = [0.0]
-    for ours, theirs in zip(found, expected):
-        apart = sum((a - b) * (a - b) for a, b in zip(ours, theirs)) ** 0.5
-        norm = sum(b * b for b in theirs) ** 0.5
-        shares.append(apart / norm if norm else apart)
-    return max(share if share == share else float("inf") for share in shares)
-
-
-def matrices():
-    """Two matrices of small whole numbers and their product: exact in every number format."""
-    size = 32
-    left = [[(3 * i + 5 * j) % 7 - 3 for j in range(size)] for i in range(size)]
-    right = [[(2 * i + 7 * j) % 5 - 2 for j in range(size)] for i in range(size)]
-    columns = list(zip(*right))
-    return left, right, [float(sum(a * b for a, b in zip(row, column))) for row in left for column in columns]
+    device = None  # the framework's own short name of the device that was chosen, as places() tells it
+
+    def bring_in(self):
+        """Import the framework."""
+        raise NotImplementedError
+
+    def says(self, troubles):
+        """{"version", "cuda", "cudnn_built", "targets"} of the build."""
+        raise NotImplementedError
+
+    def meet_numpy(self, troubles):
+        """Provoke whatever NumPy of another generation breaks."""
+
+    def devices(self, troubles):
+        """{"available": bool or None, "devices": [{"name", "capability", "memory"}]}."""
+        raise NotImplementedError
+
+    def init(self, on_gpu):
+        """Open the first GPU, or the CPU; full precision from here on (no TF32). Its name."""
+        raise NotImplementedError
+
+    def allow(self, precision):
+        """Raise Unsupported if this device cannot train in that precision. Called after init, not for fp32."""
+        raise NotImplementedError
+
+    def echo(self, lesson):
+        """The pixels of the lesson's first held-out image after a journey to the device, as a flat list."""
+        raise NotImplementedError
+
+    def multiply(self, left, right):
+        """The product of two lists of rows, computed on the device, as a flat list."""
+        raise NotImplementedError
+
+    def learner(self, lesson, precision, on_cpu=False):
+        """A :class:`LearnerVerbs` for the lesson on the device, or on the CPU."""
+        raise NotImplementedError
+
+    def gradients(self, lesson, count):
+        """{"loss", "gradients": flat lists} of the first trained images at the first weights: float32, the device."""
+        raise NotImplementedError
+
+    def reference(self, lesson, count):
+        """The same in float64 on the CPU, from the same float32 numbers."""
+        raise NotImplementedError
+
+    def be_deterministic(self, wanted):
+        """Give the same bits from now on, or be free again where that can be had. Raises Unsupported."""
+        raise Unsupported("this framework has no deterministic mode")
+
+    def allocated(self):
+        """Bytes that the framework's allocator counts on the GPU, None if it does not tell."""
+        return
+
+    def hold(self, size):
+        """Hold that many bytes of the GPU's memory, written to, until let_go."""
+        raise NotImplementedError
+
+    def let_go(self):
+        """Give back what is held, and what an allocator keeps for later."""
+
+    def event_seconds(self, work):
+        """How long the work took by events that the GPU itself recorded. Raises Unsupported."""
+        raise Unsupported("this framework shows no events")
+
+    def kernels(self, work):
+        """Names of the kernels that the framework's profiler saw run on the GPU during the work."""
+        raise Unsupported("this framework has no such profiler")
+
+    def clock(self, work, runs):
+        """Seconds that so many runs of the work took together on the device, everything waited for."""
+        raise NotImplementedError
+
+    def free_memory(self):
+        """Bytes free on the device that was chosen; None if that is not told."""
+        return
+
+    def parts(self):
+        """A function for each name in PARTS that the framework can do; see common_parts.py."""
+        return {}
+
+
+class LearnerVerbs:
+    """One network on one device, learning one lesson."""
+
+    def batches(self, steps, size):
+        """So many batches of the trained images from the framework's own data loader, round and round."""
+        raise NotImplementedError
+
+    def step(self, batch):
+        """Learn from a batch; the loss, wherever it is."""
+        raise NotImplementedError
+
+    def number(self, loss):
+        """The loss as a number; waits for the device."""
+        raise NotImplementedError
+
+    def classes(self):
+        """The class that is guessed for each held-out image, in full precision."""
+        raise NotImplementedError
+
+    def weights(self):
+        """The weights as flat lists in the lesson's order."""
+        raise NotImplementedError
+
+    def places(self):
+        """Devices by their short names: {"parameters": [...], "gradients", "outputs", "optimiser"}."""
+        raise NotImplementedError
 
 
 # --------------------------------------------------------------------------------------------- the job
-
-
-class Unsupported(Exception):
-    """The framework cannot do what was asked; what it would have shown stays unknown."""
 
 
 def proof(name, holds, detail="", required=False):
     return {"name": name, "holds": holds, "detail": detail[:500], "required": required}
 
 
+class Learnt:
+    """A lesson, who learnt it, and how it went. ``whole``: all steps were taken."""
+
+    def __init__(self, lesson, learner):
+        self.lesson, self.learner = lesson, learner
+        self.losses, self.whole = [], False
+
+
 class Job:
     """One training job in one framework on one device."""
 
-    def __init__(self, talk, framework, on_gpu, steps):
+    def __init__(self, talk, framework, go):
         self.talk = talk
         self.framework = framework
-        self.on_gpu = on_gpu
-        self.steps = steps
-        self.images = Images()
-        self.weights = first_weights()
+        self.on_gpu = go["device"] == "gpu"
+        self.steps = go["steps"]
+        self.batch = go.get("batch") or BATCH
+        self.precision = go.get("precision") or "fp32"
+        self.until = time.time() + go["seconds"] if go.get("seconds") else None
+        self.wants_parts, self.wants_speedup = bool(go.get("parts")), bool(go.get("speedup"))
+        self.lessons = [make() for make in NETWORKS]
+        self.learnt = []
         self.wrong = []
 
     def run(self):
@@ -385,18 +181,24 @@ class Job:
         self.compute()
         self.train()
         self.verify()
+        if self.wants_parts or self.wants_speedup:
+            self.more()
         self.talk.stage("done")
+
+    def _late(self):
+        return self.until is not None and time.time() >= self.until
 
     def init(self):
         self.talk.stage("init")
         self.talk.say(device=self.framework.init(self.on_gpu))
+        if self.precision != "fp32":
+            self.framework.allow(self.precision)
 
     def copy(self):
         self.talk.stage("copy")
-        sent = self.images.templates[0]
-        came_back = self.framework.load(self.images)
-        if not distance([came_back], [sent]) < 1e-6:
-            self.wrong.append("an image came back changed from the device")
+        for lesson in self.lessons:
+            if not distance([self.framework.echo(lesson)], [lesson.first_image()]) < 1e-6:
+                self.wrong.append("an image came back changed from the device")
 
     def compute(self):
         self.talk.stage("compute")
@@ -404,58 +206,85 @@ class Job:
         if self.framework.multiply(left, right) != expected:
             self.wrong.append("a product of whole numbers is wrong")
 
+    # ----------------------------------------------------------------------------------------------- training
+
     def train(self):
         self.talk.stage("train")
-        framework, every = self.framework, self.steps // 39 + 1  # at most 40 points of the curve
-        framework.build(self.weights)
-        losses, began, timed_from = [], time.time(), 0
-        for step in range(self.steps):
-            loss = framework.step(step * BATCH % TRAINED)
-            if step % every == 0 or step == self.steps - 1:
-                losses.append(float(framework.number(loss)))
-                self.talk.say(step=step, of=self.steps, loss=losses[-1])
-                if step == every:  # the first steps also compile and choose algorithms
-                    began, timed_from = time.time(), step + 1
+        for lesson in self.lessons:
+            if self.learnt and self._late():
+                return
+            self.learnt.append(Learnt(lesson, self.framework.learner(lesson, self.precision)))
+            self._teach(self.learnt[-1], may_end=len(self.learnt) > 1)
+
+    def _teach(self, learnt, may_end):
+        learner, network = learnt.learner, learnt.lesson.name
+        every = self.steps // 39 + 1  # at most 40 points of the curve
+        began, timed_from, done = time.time(), 0, 0
+        for step, batch in enumerate(learner.batches(self.steps, self.batch)):
+            loss, done = learner.step(batch), step + 1
+            if step % every and done != self.steps:
+                continue
+            learnt.losses.append(float(learner.number(loss)))
+            self.talk.say(step=step, of=self.steps, loss=learnt.losses[-1], network=network)
+            if step == every:  # the first steps also compile and choose algorithms
+                began, timed_from = time.time(), done
+            if may_end and self._late():
+                break
         seconds = time.time() - began
-        self.talk.say(speed=(self.steps - timed_from) * BATCH / seconds if seconds > 0 else None)
-        self.losses = losses
+        speed = (done - timed_from) * self.batch / seconds if seconds > 0 else None
+        self.talk.say(speed=speed, network=network)
+        learnt.whole = done == self.steps
+
+    # ----------------------------------------------------------------------------------------------- evidence
 
     def verify(self):
         self.talk.stage("verify")
-        true = self.images.held_out[2]
-        self.talk.say(scores=scores(self.framework.classes(), true))
-        for check in (self.learned, self.lived_on_device, self.matches_cpu, self.repeats):
+        for learnt in self.learnt:
+            measured = scores(learnt.learner.classes(), learnt.lesson.held_out[2])
+            self.talk.say(scores=measured, network=learnt.lesson.name)
+        for check in (self.learned, self.lived_on_device, self.times_agree, self.matches_cpu, self.repeats):
             for item in check():
                 self.talk.say(proof=item)
         if self.on_gpu:
             self.meet_witnesses()
 
     def learned(self):
-        changed = distance(self.framework.weights(), self.weights)
-        yield proof("weights-changed", changed > 1e-6, "by %.2g of their size" % changed, True)
-        first, last = self.losses[0], self.losses[-1]
-        yield proof("loss-fell", last < 0.5 * first, "from %.3g to %.3g" % (first, last), True)
+        changed = [distance(one.learner.weights(), one.lesson.weights) for one in self.learnt]
+        details = ["by %.2g of their size" % share for share in changed]
+        yield proof("weights-changed", min(changed) > 1e-6, self._told(details), True)
+        whole = [one.losses for one in self.learnt if one.whole]
+        details = ["from %.3g to %.3g" % (losses[0], losses[-1]) for losses in whole]
+        yield proof("loss-fell", all(losses[-1] < 0.5 * losses[0] for losses in whole), self._told(details), True)
+
+    def _told(self, details):
+        """The first network's detail, then those of the others with their names."""
+        named = ["%s: %s" % (one.lesson.name, detail) for one, detail in zip(self.learnt[1:], details[1:])]
+        return "; ".join(details[:1] + named)
 
     def lived_on_device(self):
-        wanted, places = self.framework.device, self.framework.places()
-        for name in ("parameters", "gradients", "outputs"):
-            seen = sorted(set(places[name]))
-            yield proof(name + "-on-device", seen == [wanted], ", ".join(seen) or "none", True)
+        places = [one.learner.places() for one in self.learnt]
+        for name in ("parameters", "gradients", "outputs", "optimiser"):
+            seen = sorted({place for each in places for place in each.get(name, ())})
+            detail = ", ".join(seen) or "none"
+            yield proof(name + "-on-device", seen == [self.framework.device], detail, name != "optimiser")
 
     def matches_cpu(self):
-        ours = self.framework.gradients(self.weights, CHECKED)
-        cpu = self.framework.reference(self.weights, CHECKED)
-        loss = distance([[ours["loss"]]], [[cpu["loss"]]])
-        gradients = distance(ours["gradients"], cpu["gradients"])
-        holds = loss <= LOSS_TOLERANCE and gradients <= GRADIENT_TOLERANCE and not self.wrong
-        told = "loss %.6g, on the CPU in float64 %.6g; gradients differ by %.2g of their size"
-        detail = "; ".join(self.wrong + [told % (ours["loss"], cpu["loss"], gradients)])
-        yield proof("matches-cpu", holds, detail, True)
+        holds, details = not self.wrong, []
+        for lesson in self.lessons:
+            ours, cpu = self.framework.gradients(lesson, CHECKED), self.framework.reference(lesson, CHECKED)
+            loss = distance([[ours["loss"]]], [[cpu["loss"]]])
+            gradients = distance(ours["gradients"], cpu["gradients"])
+            holds = holds and loss <= LOSS_TOLERANCE and gradients <= GRADIENT_TOLERANCE
+            told = "loss %.6g, on the CPU in float64 %.6g; gradients differ by %.2g of their size"
+            details.append(told % (ours["loss"], cpu["loss"], gradients))
+        named = ["%s: %s" % (lesson.name, detail) for lesson, detail in zip(self.lessons[1:], details[1:])]
+        yield proof("matches-cpu", holds, "; ".join(self.wrong + details[:1] + named), True)
 
     def repeats(self):
         try:
-            self.framework.be_deterministic()
-            first, second = (self.framework.gradients(self.weights, CHECKED) for _ in range(2))
+            self.framework.be_deterministic(True)
+            first, second = (self.framework.gradients(self.lessons[0], CHECKED) for _ in range(2))
+            self.framework.be_deterministic(False)
         except Unsupported as why:
             yield proof("repeatable", None, str(why))
             return
@@ -464,6 +293,29 @@ class Job:
             return
         same = first["loss"] == second["loss"] and first["gradients"] == second["gradients"]
         yield proof("repeatable", same, "the same step gave %s bits twice" % ("the same" if same else "other"))
+
+    def times_agree(self):
+        """The GPU's own events cannot tell more time than the clock on the wall, nor none."""
+        if not self.on_gpu:
+            return
+        began = time.time()
+        try:
+            told = self.framework.event_seconds(self._more_steps)
+        except Unsupported as why:
+            yield proof("device-events", None, str(why))
+            return
+        except Exception as error:
+            yield proof("device-events", None, words(error))
+            return
+        wall = time.time() - began
+        detail = "%.3g ms by events, %.3g ms by the clock" % (1e3 * told, 1e3 * wall)
+        yield proof("device-events", 0 < told <= wall, detail)
+
+    def _more_steps(self):
+        learner = self.learnt[0].learner
+        for batch in learner.batches(10, self.batch):
+            loss = learner.step(batch)
+        learner.number(loss)
 
     def meet_witnesses(self):
         """Hold memory while others look from outside; then, where they saw nothing, ask the profiler."""
@@ -482,6 +334,7 @@ class Job:
         if self.talk.wait().get("profile"):
             self.talk.say(trying="profiler-kernels")
             self.talk.say(proof=self._profiled())
+        attempt([], "", self.framework.let_go)
 
     def _holds(self, size):
         try:
@@ -492,13 +345,35 @@ class Job:
 
     def _profiled(self):
         try:
-            kernels = self.framework.kernels()
+            kernels = self.framework.kernels(self._more_steps)
         except Unsupported as why:
             return proof("profiler-kernels", None, str(why))
         except Exception as error:
             return proof("profiler-kernels", None, words(error))
         # No kernel may also mean that the profiler was refused: it does not always say so.
         return proof("profiler-kernels", True if kernels else None, ", ".join(kernels[:3]) or "none seen")
+
+    # ----------------------------------------------------------------------------------- the CPU, and the parts
+
+    def more(self):
+        self.talk.stage("parts")
+        if self.wants_speedup and not self._late():
+            self.talk.say(cpu_speed=attempt([], "", self._cpu_speed))
+        if self.wants_parts:
+            Parts(self.talk, self.framework, self.on_gpu, self.until).run()
+
+    def _cpu_speed(self):
+        learner = self.framework.learner(self.lessons[0], "fp32", on_cpu=True)
+        began, done = None, 0
+        for step, batch in enumerate(learner.batches(1000, self.batch)):
+            learner.number(learner.step(batch))
+            if step == 1:  # the first steps also compile
+                began = time.time()
+            elif step > 1:
+                done += 1
+                if time.time() - began > CPU_SECONDS or done == 100:
+                    break
+        return done * self.batch / (time.time() - began)
 
 
 def report(talk, framework):
@@ -544,7 +419,9 @@ def main(mark, make):
         go = talk.wait().get("go")
         if go:
             try:
-                Job(talk, framework, go["device"] == "gpu", go["steps"]).run()
+                Job(talk, framework, go).run()
+            except Unsupported as why:
+                talk.say(failed=str(why))
             except Exception as error:
                 talk.say(failed=words(error))
     sys.stderr.flush()

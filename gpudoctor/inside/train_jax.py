@@ -1,25 +1,20 @@
 """JAX's part of the smoke job. Runs after common_job.py in the interpreter under test; JAX 0.4 and newer."""
 
-# Names such as BATCH and attempt are those of common_job.py.
+# Names such as SCALE and attempt are those of the common_*.py. What each verb is asked for is told in common_job.py.
 
 
-class Framework:
-    """See Job in common_job.py for what each verb is asked for."""
-
+class Framework(Verbs):
     def bring_in(self):
         import jax
         import jax.numpy
 
-        self.jax, self.np = jax, jax.numpy
+        self.jax, self.np, self.graded = jax, jax.numpy, {}
 
     # ------------------------------------------------------------------------------ what it says of itself
 
     def says(self, troubles):
         # JAX has no word of its own for the CUDA it was built with; the plugin's distribution has.
         return {"version": str(self.jax.__version__), "cuda": None, "cudnn_built": None, "targets": []}
-
-    def meet_numpy(self, troubles):
-        pass  # it was met at the import
 
     def devices(self, troubles):
         gpus = attempt(troubles, "jax.devices()", self._gpus)
@@ -42,124 +37,208 @@ class Framework:
         if on_gpu and not gpus:
             raise RuntimeError("JAX lists no GPU")
         self.cpu = self.jax.devices("cpu")[0]
-        self.place = gpus[0] if on_gpu else self.cpu
-        self.device = self._short(self.place)
+        self.on_gpu, self.place = on_gpu, gpus[0] if on_gpu else self.cpu
+        self.device = self.short(self.place)
         self.jax.config.update("jax_default_matmul_precision", "highest")
         return self.device if on_gpu else "cpu"
 
-    def _short(self, device):
+    def short(self, device):
         return "%s:%d" % (device.platform, device.id)
 
-    def _put(self, value, kind, device=None):
+    def allow(self, precision):
+        if not self.on_gpu:
+            if precision == "tf32":
+                raise Unsupported("tf32 is a mode of NVIDIA GPUs; this job is on the CPU")
+            return
+        told = self._device(self.place)
+        capability = told["capability"]
+        if precision in ("tf32", "bf16") and capability and int(capability.partition(".")[0]) < 8:
+            raise Unsupported("%s needs compute capability 8.0, %s has %s" % (precision, told["name"], capability))
+
+    def kind(self, precision):
+        return {"fp16": "float16", "bf16": "bfloat16"}.get(precision, "float32")
+
+    def put(self, value, kind, device=None):
         # Through the CPU in every case, so that nothing is computed where it does not belong.
         with self.jax.default_device(self.cpu):
             made = self.np.asarray(value, dtype=kind)
         return self.jax.device_put(made, device or self.place)
 
-    def load(self, images):
-        def put(drawn):
-            kinds, noises, labels = drawn
-            pixels = [
-                [a + b for a, b in zip(images.templates[kind], images.noises[noise])]
-                for kind, noise in zip(kinds, noises)
-            ]
-            return self._put(pixels, "float32").reshape(-1, 28, 28, 1), self._put(labels, "int32")
+    def images(self, lesson, drawn):
+        """Images and labels as arrays of NumPy, which JAX needs itself."""
+        import numpy
 
-        self.trained, self.held_out = put(images.trained), put(images.held_out)
-        return self._put(images.templates[0], "float32").tolist()
+        kinds, noises, labels = (numpy.asarray(part) for part in drawn)
+        templates, grains = (
+            numpy.frombuffer(data, dtype=numpy.uint8).reshape(-1, lesson.pixels)
+            for data in (lesson.templates, lesson.noises)
+        )
+        pixels = templates[kinds].astype(numpy.float32) + grains[noises].astype(numpy.float32)
+        return (pixels - numpy.float32(GRAIN_MEAN)) / numpy.float32(SCALE), labels.astype(numpy.int32)
+
+    def echo(self, lesson):
+        pixels = self.images(lesson, [part[:1] for part in lesson.held_out])[0]
+        return self.put(pixels, "float32").reshape(-1).tolist()
 
     def multiply(self, left, right):
-        return (self._put(left, "float32") @ self._put(right, "float32")).reshape(-1).tolist()
+        return (self.put(left, "float32") @ self.put(right, "float32")).reshape(-1).tolist()
 
-    def _start(self, weights, device, kind):
-        shapes = [(3, 3, 1, 16), (16,), (3, 3, 16, 32), (32,), (1568, 10), (10,)]
+    def start(self, lesson, device, kind):
         # Through float32 in every case, so that the reference starts from the same numbers.
-        single = [self._put(values, "float32", device) for values in weights]
-        return [values.astype(kind).reshape(shape) for values, shape in zip(single, shapes)]
+        single = [self.put(values, "float32", device) for values in lesson.weights]
+        return [values.astype(kind).reshape(shape) for values, shape in zip(single, lesson.shapes)]
 
-    def _outputs(self, weights, images):
-        def convolve(images, kernel, bias):
-            dimensions = ("NHWC", "HWIO", "NHWC")
-            sums = self.jax.lax.conv_general_dilated(
-                images, kernel, (2, 2), "SAME", dimension_numbers=dimensions, precision=self.jax.lax.Precision.HIGHEST
-            )
-            return self.np.maximum(sums + bias, 0)
+    def outputs(self, lesson, weights, images):
+        np = self.np
+        if lesson.name == "convolutional":
+            images = images.reshape(-1, 28, 28, 1)
+            hidden = self._convolve(self._convolve(images, weights[0], weights[1]), weights[2], weights[3])
+            return hidden.reshape(hidden.shape[0], -1) @ weights[4] + weights[5]
+        hidden = np.maximum(images @ weights[0] + weights[1], 0)
+        hidden = np.maximum(hidden @ weights[2] + weights[3], 0)
+        return hidden @ weights[4] + weights[5]
 
-        hidden = convolve(convolve(images, weights[0], weights[1]), weights[2], weights[3])
-        return hidden.reshape(hidden.shape[0], -1) @ weights[4] + weights[5]
+    def _convolve(self, images, kernel, bias):
+        # The precision is that of jax_default_matmul_precision.
+        sums = self.jax.lax.conv_general_dilated(
+            images, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        return self.np.maximum(sums + bias, 0)
 
-    def _loss(self, weights, images, labels):
-        outputs = self._outputs(weights, images)
-        logs = self.jax.nn.log_softmax(outputs)
+    def loss(self, lesson, weights, images, labels):
+        outputs = self.outputs(lesson, weights, images)
+        exact = outputs if outputs.dtype == "float64" else outputs.astype("float32")
+        logs = self.jax.nn.log_softmax(exact)
         chosen = self.np.take_along_axis(logs, labels[:, None], axis=1)
         return -chosen.mean(), outputs
 
-    def build(self, weights):
-        jax = self.jax
-        self.parameters = self._start(weights, self.place, "float32")
-        self.speeds = [values * 0 for values in self.parameters]
+    def learner(self, lesson, precision, on_cpu=False):
+        return Learner(self, lesson, precision, self.cpu if on_cpu else self.place)
 
-        def step(parameters, speeds, images, labels):
-            (loss, outputs), gradients = jax.value_and_grad(self._loss, has_aux=True)(parameters, images, labels)
-            speeds = [MOMENTUM * speed + gradient for speed, gradient in zip(speeds, gradients)]
-            parameters = [values - RATE * speed for values, speed in zip(parameters, speeds)]
-            return parameters, speeds, loss, outputs, gradients
+    def gradients(self, lesson, count):
+        return self._gradients(lesson, count, self.place, "float32")
 
-        self.compiled = jax.jit(step)
-
-    def step(self, start):
-        images, labels = (part[start : start + BATCH] for part in self.trained)
-        state = self.compiled(self.parameters, self.speeds, images, labels)
-        self.parameters, self.speeds, loss, self.outputs, self.last_gradients = state
-        return loss
-
-    def places(self):
-        def short(arrays):
-            return [self._short(device) for array in arrays for device in array.devices()]
-
-        return {
-            "parameters": short(self.parameters),
-            "gradients": short(self.last_gradients),
-            "outputs": short([self.outputs]),
-        }
-
-    def number(self, loss):
-        return float(loss)
-
-    def weights(self):
-        return [values.reshape(-1).tolist() for values in self.parameters]
-
-    def classes(self):
-        return self._outputs(self.parameters, self.held_out[0]).argmax(axis=1).tolist()
-
-    def gradients(self, weights, count):
-        return self._gradients(weights, count, self.place, "float32")
-
-    def reference(self, weights, count):
+    def reference(self, lesson, count):
         self.jax.config.update("jax_enable_x64", True)
         try:
-            return self._gradients(weights, count, self.cpu, "float64")
+            return self._gradients(lesson, count, self.cpu, "float64")
         finally:
             self.jax.config.update("jax_enable_x64", False)
 
-    def _gradients(self, weights, count, device, kind):
-        images, labels = (self.jax.device_put(part[:count], device) for part in self.trained)
-        compute = self.jax.value_and_grad(self._loss, has_aux=True)
-        (loss, _), gradients = compute(self._start(weights, device, kind), images.astype(kind), labels)
-        return {"loss": self.number(loss), "gradients": [part.reshape(-1).tolist() for part in gradients]}
+    def _gradients(self, lesson, count, device, kind):
+        images, labels = self.images(lesson, [part[:count] for part in lesson.trained])
+        images, labels = self.put(images, "float32", device), self.put(labels, "int32", device)
+        if lesson.name not in self.graded:  # compiled once for each kind of number and each device
+            compute = self.jax.value_and_grad(lambda *values: self.loss(lesson, *values), has_aux=True)
+            self.graded[lesson.name] = self.jax.jit(compute)
+        (loss, _), gradients = self.graded[lesson.name](self.start(lesson, device, kind), images.astype(kind), labels)
+        return {"loss": float(loss), "gradients": [part.reshape(-1).tolist() for part in gradients]}
 
-    def be_deterministic(self):
-        if self.place.platform != "cpu" and "--xla_gpu_deterministic_ops=true" not in os.environ.get("XLA_FLAGS", ""):
+    def be_deterministic(self, wanted):
+        if self.on_gpu and "--xla_gpu_deterministic_ops=true" not in os.environ.get("XLA_FLAGS", ""):
             raise Unsupported("XLA takes it only from XLA_FLAGS, before the start")
+
+    # -------------------------------------------------------------------------------------- memory and time
 
     def allocated(self):
         told = self.place.memory_stats() or {}
         return told.get("bytes_in_use")
+
+    def free_memory(self):
+        told = (self.place.memory_stats() or {}) if self.on_gpu else {}
+        if "bytes_limit" not in told:
+            return None
+        return max(0, told["bytes_limit"] - told.get("bytes_in_use", 0))
 
     def hold(self, size):
         with self.jax.default_device(self.place):
             self.held = self.np.ones(size // 4, dtype="float32")
         self.held.block_until_ready()
 
-    def kernels(self):
+    def let_go(self):
+        self.held = None
+
+    def clock(self, work, runs):
+        # JAX shows no events: the time is the wall's, with one wait behind all runs.
+        began = time.time()
+        for _ in range(runs):
+            result = work()
+        self.jax.block_until_ready(result)
+        return time.time() - began
+
+    def kernels(self, work):
         raise Unsupported("JAX's profiler writes files")
+
+    def parts(self):
+        return jax_parts(self)
+
+
+class Learner(LearnerVerbs):
+    def __init__(self, framework, lesson, precision, place):
+        jax = framework.jax
+        self.framework, self.lesson, self.precision, self.place = framework, lesson, precision, place
+        self.trained = framework.images(lesson, lesson.trained)
+        self.parameters = framework.start(lesson, place, "float32")
+        self.speeds = [values * 0 for values in self.parameters]
+        kind = framework.kind(precision)
+        # Small gradients vanish in float16 if the loss is not scaled.
+        scale = 128.0 if precision == "fp16" else 1.0
+
+        def scaled_loss(parameters, images, labels):
+            cast = [values.astype(kind) for values in parameters]
+            loss, outputs = framework.loss(lesson, cast, images.astype(kind), labels)
+            return loss * scale, (loss, outputs)
+
+        def step(parameters, speeds, images, labels):
+            (_, told), gradients = jax.value_and_grad(scaled_loss, has_aux=True)(parameters, images, labels)
+            gradients = [gradient / scale for gradient in gradients]
+            speeds = [0.9 * speed + gradient for speed, gradient in zip(speeds, gradients)]
+            parameters = [values - lesson.rate * speed for values, speed in zip(parameters, speeds)]
+            return parameters, speeds, told, gradients
+
+        self.compiled = jax.jit(step)
+
+    def batches(self, steps, size):
+        images, labels = self.trained
+        count = len(labels)
+        for step in range(steps):
+            start = step * size % count
+            if start + size <= count:
+                yield images[start : start + size], labels[start : start + size]
+            else:
+                wrapped = [(start + at) % count for at in range(size)]
+                yield images[wrapped], labels[wrapped]
+
+    def step(self, batch):
+        images, labels = (self.framework.jax.device_put(part, self.place) for part in batch)
+        if self.precision != "tf32":
+            return self._step(images, labels)
+        with self.framework.jax.default_matmul_precision("tensorfloat32"):
+            return self._step(images, labels)
+
+    def _step(self, images, labels):
+        state = self.compiled(self.parameters, self.speeds, images, labels)
+        self.parameters, self.speeds, (loss, self.outputs), self.last_gradients = state
+        return loss
+
+    def number(self, loss):
+        return float(loss)
+
+    def classes(self):
+        images = self.framework.images(self.lesson, self.lesson.held_out)[0]
+        images = self.framework.put(images, "float32", self.place)
+        return self.framework.outputs(self.lesson, self.parameters, images).argmax(axis=1).tolist()
+
+    def weights(self):
+        return [values.reshape(-1).tolist() for values in self.parameters]
+
+    def places(self):
+        def short(arrays):
+            return [self.framework.short(device) for array in arrays for device in array.devices()]
+
+        return {
+            "parameters": short(self.parameters),
+            "gradients": short(self.last_gradients),
+            "outputs": short([self.outputs]),
+            "optimiser": short(self.speeds),
+        }

@@ -1,11 +1,9 @@
 """PyTorch's part of the smoke job. Runs after common_job.py in the interpreter under test; PyTorch 1.4 and newer."""
 
-# Names such as BATCH and attempt are those of common_job.py.
+# Names such as SCALE and attempt are those of the common_*.py. What each verb is asked for is told in common_job.py.
 
 
-class Framework:
-    """See Job in common_job.py for what each verb is asked for."""
-
+class Framework(Verbs):
     def bring_in(self):
         import torch
 
@@ -66,117 +64,271 @@ class Framework:
 
     def init(self, on_gpu):
         torch = self.torch
-        self.device = "cuda:0" if on_gpu else "cpu"
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+        self.on_gpu, self.device = on_gpu, "cuda:0" if on_gpu else "cpu"
+        self.allow_tf32(False)
         if on_gpu:
             torch.cuda.init()
             torch.cuda.synchronize(0)
         return self.device
 
-    def load(self, images):
+    def allow_tf32(self, allowed):
+        # PyTorch 2.9 and newer has other switches, and forbids to mix them with these, which its own compiler used to
+        # do: https://github.com/pytorch/pytorch/issues/166387. These still work, with a warning to developers.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.torch.backends.cuda.matmul.allow_tf32 = allowed
+            self.torch.backends.cudnn.allow_tf32 = allowed
+
+    def allow(self, precision):
         torch = self.torch
-        templates = torch.tensor(images.templates, dtype=torch.float32)
-        noises = torch.tensor(images.noises, dtype=torch.float32)
+        if precision == "tf32" and not self.on_gpu:
+            raise Unsupported("tf32 is a mode of NVIDIA GPUs; this job is on the CPU")
+        if self.on_gpu and precision in ("tf32", "bf16"):
+            self._ask_for(8, 0, precision)
+        if precision != "tf32":
+            if not hasattr(torch, "autocast"):
+                raise Unsupported("%s: PyTorch has no autocast for it before 1.10" % precision)
+            one = torch.ones(8, 8).to(self.device)
+            with self.autocast(self.device, precision):
+                became = torch.matmul(one, one).dtype
+            if became != self.kind(precision):  # PyTorch falls back to float32 with no more than a warning
+                raise Unsupported("%s: autocast on the %s gives %s" % (precision, self._kind_of_device(), became))
+        if precision == "fp16":
+            self.scaler(self.device)
 
-        def put(drawn):
-            kinds, noise, labels = (torch.tensor(part, dtype=torch.long) for part in drawn)
-            pixels = (templates[kinds] + noises[noise]).reshape(-1, 1, 28, 28)
-            return pixels.to(self.device), labels.to(self.device)
+    def _kind_of_device(self):
+        return "GPU" if self.on_gpu else "CPU"
 
-        self.trained, self.held_out = put(images.trained), put(images.held_out)
-        return templates[0].to(self.device).cpu().tolist()
+    def _ask_for(self, major, minor, what):
+        """Raise Unsupported on a GPU of lower compute capability."""
+        properties = self.torch.cuda.get_device_properties(0)
+        if (properties.major, properties.minor) < (major, minor):
+            told = (what, major, minor, properties.name, properties.major, properties.minor)
+            raise Unsupported("%s needs compute capability %d.%d, %s has %d.%d" % told)
+
+    def kind(self, precision):
+        torch = self.torch
+        return {"fp16": torch.float16, "bf16": torch.bfloat16}.get(precision, torch.float32)
+
+    def autocast(self, device, precision):
+        return self.torch.autocast(device.partition(":")[0], dtype=self.kind(precision))
+
+    def scaler(self, device):
+        """Small gradients vanish in float16 if the loss is not scaled."""
+        torch = self.torch
+        if device != "cpu":
+            return torch.cuda.amp.GradScaler() if not hasattr(torch.amp, "GradScaler") else torch.amp.GradScaler("cuda")
+        if not hasattr(torch.amp, "GradScaler"):
+            raise Unsupported("fp16: PyTorch does not train in it on the CPU before 2.3")
+        return torch.amp.GradScaler("cpu")
+
+    def bytes_of(self, data):
+        """A tensor of bytes on the CPU."""
+        torch = self.torch
+        if hasattr(torch, "frombuffer"):  # PyTorch 1.10
+            return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        return torch.tensor(list(data), dtype=torch.uint8)
+
+    def images(self, lesson, drawn):
+        """Images and labels on the CPU."""
+        torch = self.torch
+        templates, noises = (
+            self.bytes_of(data).reshape(-1, lesson.channels, lesson.side, lesson.side)
+            for data in (lesson.templates, lesson.noises)
+        )
+        kinds, noise, labels = (torch.tensor(part, dtype=torch.long) for part in drawn)
+        pixels = templates[kinds].float() + noises[noise].float()
+        return (pixels - GRAIN_MEAN) / SCALE, labels
+
+    def echo(self, lesson):
+        drawn = [part[:1] for part in lesson.held_out]
+        return self.images(lesson, drawn)[0].to(self.device).cpu().reshape(-1).tolist()
 
     def multiply(self, left, right):
         torch = self.torch
         ours, theirs = (torch.tensor(rows, dtype=torch.float32).to(self.device) for rows in (left, right))
         return torch.matmul(ours, theirs).reshape(-1).tolist()
 
-    def _network(self, weights, device, kind):
+    def network(self, lesson, device, kind):
         torch = self.torch
         nn = torch.nn
-        network = nn.Sequential(
-            nn.Conv2d(1, 16, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(16, 32, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(7 * 7 * 32, 10),
-        )
-        network = network.to(device=device, dtype=kind)
+        if lesson.name == "convolutional":
+            layers = [
+                nn.Conv2d(1, 16, 3, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(16, 32, 3, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Linear(7 * 7 * 32, 10),
+            ]
+        else:
+            layers = [nn.Flatten(), nn.Linear(3072, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10)]
+        network = nn.Sequential(*layers).to(device=device, dtype=kind)
         with torch.no_grad():
-            for parameter, values in zip(network.parameters(), weights):
+            for parameter, values in zip(network.parameters(), lesson.weights):
                 # Through float32 in every case, so that the reference starts from the same numbers.
                 parameter.copy_(torch.tensor(values, dtype=torch.float32).reshape(parameter.shape))
         return network
 
-    def build(self, weights):
-        torch = self.torch
-        self.network = self._network(weights, self.device, torch.float32)
-        self.optimiser = torch.optim.SGD(self.network.parameters(), lr=RATE, momentum=MOMENTUM)
+    def learner(self, lesson, precision, on_cpu=False):
+        return Learner(self, lesson, precision, "cpu" if on_cpu else self.device)
 
-    def step(self, start):
-        images, labels = (part[start : start + BATCH] for part in self.trained)
-        self.optimiser.zero_grad()
-        self.outputs = self.network(images)
-        loss = self.torch.nn.functional.cross_entropy(self.outputs, labels)
-        loss.backward()
-        self.optimiser.step()
-        return loss
+    def gradients(self, lesson, count):
+        return self._gradients(lesson, count, self.device, self.torch.float32)
 
-    def places(self):
-        parameters = list(self.network.parameters())
-        return {
-            "parameters": [str(parameter.device) for parameter in parameters],
-            "gradients": [str(parameter.grad.device) for parameter in parameters],
-            "outputs": [str(self.outputs.device)],
-        }
+    def reference(self, lesson, count):
+        return self._gradients(lesson, count, "cpu", self.torch.float64)
 
-    def number(self, loss):
-        return loss.item()
-
-    def weights(self):
-        return [parameter.detach().reshape(-1).tolist() for parameter in self.network.parameters()]
-
-    def classes(self):
-        with self.torch.no_grad():
-            return self.network(self.held_out[0]).argmax(dim=1).tolist()
-
-    def gradients(self, weights, count):
-        return self._gradients(weights, count, self.device, self.torch.float32)
-
-    def reference(self, weights, count):
-        return self._gradients(weights, count, "cpu", self.torch.float64)
-
-    def _gradients(self, weights, count, device, kind):
-        network = self._network(weights, device, kind)
-        images, labels = (part[:count].to(device) for part in self.trained)
-        loss = self.torch.nn.functional.cross_entropy(network(images.to(kind)), labels)
+    def _gradients(self, lesson, count, device, kind):
+        network = self.network(lesson, device, kind)
+        images, labels = self.images(lesson, [part[:count] for part in lesson.trained])
+        loss = self.torch.nn.functional.cross_entropy(network(images.to(device).to(kind)), labels.to(device))
         loss.backward()
         gradients = [parameter.grad.reshape(-1).tolist() for parameter in network.parameters()]
         return {"loss": loss.item(), "gradients": gradients}
 
-    def be_deterministic(self):
+    def be_deterministic(self, wanted):
         torch = self.torch
         if not hasattr(torch, "use_deterministic_algorithms"):
             raise Unsupported("PyTorch has no deterministic mode before 1.8")
         torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True)
+        torch.use_deterministic_algorithms(wanted)
+
+    # -------------------------------------------------------------------------------------- memory and time
 
     def allocated(self):
         return int(self.torch.cuda.memory_allocated(0))
+
+    def free_memory(self):
+        ask = getattr(self.torch.cuda, "mem_get_info", None)  # PyTorch 1.11
+        return int(ask(0)[0]) if self.on_gpu and ask else None
 
     def hold(self, size):
         self.held = self.torch.ones(size, dtype=self.torch.uint8, device=self.device)
         self.torch.cuda.synchronize(0)
 
-    def kernels(self):
+    def let_go(self):
+        self.held = None
+        if self.on_gpu:
+            self.torch.cuda.empty_cache()
+
+    def event_seconds(self, work):
+        cuda = self.torch.cuda
+        began, ended = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
+        cuda.synchronize(0)
+        began.record()
+        work()
+        ended.record()
+        ended.synchronize()
+        return began.elapsed_time(ended) / 1e3
+
+    def clock(self, work, runs):
+        def row():
+            for _ in range(runs):
+                work()
+
+        if self.on_gpu:
+            return self.event_seconds(row)
+        began = time.time()
+        row()
+        return time.time() - began
+
+    def kernels(self, work):
         profiler = getattr(self.torch, "profiler", None)
         if profiler is None:
             raise Unsupported("PyTorch has no such profiler before 1.8")
         with profiler.profile(activities=[profiler.ProfilerActivity.CUDA]) as profile:
-            self.number(self.step(0))
+            work()
             self.torch.cuda.synchronize(0)
         cuda = self.torch.autograd.DeviceType.CUDA
         names = {event.name for event in profile.events() if event.device_type == cuda}
         return sorted(name for name in names if not name.startswith(("Memcpy", "Memset")))
+
+    def parts(self):
+        return torch_parts(self)
+
+
+class Batches:
+    """The trained images as a data set whose items are whole batches: single images would cost more than learning."""
+
+    def __init__(self, images, labels, steps, size):
+        self.images, self.labels, self.steps, self.size = images, labels, steps, size
+
+    def __len__(self):
+        return self.steps
+
+    def __getitem__(self, step):
+        count = len(self.labels)
+        start = step * self.size % count
+        if start + self.size <= count:
+            return self.images[start : start + self.size], self.labels[start : start + self.size]
+        wrapped = [(start + at) % count for at in range(self.size)]
+        return self.images[wrapped], self.labels[wrapped]
+
+
+class Learner(LearnerVerbs):
+    def __init__(self, framework, lesson, precision, device):
+        torch = framework.torch
+        self.torch, self.framework, self.lesson, self.device = torch, framework, lesson, device
+        self.precision = precision
+        self.trained = framework.images(lesson, lesson.trained)
+        self.network = framework.network(lesson, device, torch.float32)
+        self.optimiser = torch.optim.SGD(self.network.parameters(), lr=lesson.rate, momentum=0.9)
+        self.scaler = framework.scaler(device) if precision == "fp16" else None
+
+    def batches(self, steps, size):
+        pinned = self.device != "cpu"
+        data = Batches(self.trained[0], self.trained[1], steps, size)
+        return self.torch.utils.data.DataLoader(data, batch_size=None, sampler=range(steps), pin_memory=pinned)
+
+    def step(self, batch):
+        if self.precision == "tf32":
+            self.framework.allow_tf32(True)
+            try:
+                return self._step(batch)
+            finally:
+                self.framework.allow_tf32(False)
+        return self._step(batch)
+
+    def _step(self, batch):
+        images, labels = (part.to(self.device, non_blocking=True) for part in batch)
+        self.optimiser.zero_grad()
+        loss = self._loss(images, labels)
+        if self.scaler is None:
+            loss.backward()
+            self.optimiser.step()
+        else:
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
+        return loss
+
+    def _loss(self, images, labels):
+        cross_entropy = self.torch.nn.functional.cross_entropy
+        if self.precision not in ("fp16", "bf16"):
+            self.outputs = self.network(images)
+            return cross_entropy(self.outputs, labels)
+        with self.framework.autocast(self.device, self.precision):
+            self.outputs = self.network(images)
+            return cross_entropy(self.outputs, labels)
+
+    def number(self, loss):
+        return loss.item()
+
+    def classes(self):
+        images = self.framework.images(self.lesson, self.lesson.held_out)[0]
+        with self.torch.no_grad():
+            return self.network(images.to(self.device)).argmax(dim=1).tolist()
+
+    def weights(self):
+        return [parameter.detach().reshape(-1).tolist() for parameter in self.network.parameters()]
+
+    def places(self):
+        parameters = list(self.network.parameters())
+        state = [value for each in self.optimiser.state.values() for value in each.values()]
+        return {
+            "parameters": [str(parameter.device) for parameter in parameters],
+            "gradients": [str(parameter.grad.device) for parameter in parameters],
+            "outputs": [str(self.outputs.device)],
+            "optimiser": [str(value.device) for value in state if self.torch.is_tensor(value)],
+        }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inside.test_train_torch import STAGES, assert_all_goes_to, converse, told, version_text
+from tests.inside.test_train_torch import STAGES, assert_all_goes_to, converse, steps, told, version_text
 
 pytestmark = pytest.mark.framework
 
@@ -18,7 +18,7 @@ def test_a_job_tells_every_stage_and_its_version(jax_python: Path) -> None:
     assert f"_version = '{said['version']}'" in version_text(jax_python, "jax/version.py").replace('"', "'")
     assert told(messages, "stage") == STAGES
     assert (listed["available"], listed["devices"], listed["pci"]) == (False, [], None)
-    assert told(messages, "step") == [*range(0, 40, 2), 39]
+    assert steps(messages) == {network: [*range(0, 40, 2), 39] for network in ("convolutional", "perceptron")}
     assert told(messages, "device") == ["cpu"]
     assert told(messages, "failed") == []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inside.test_train_torch import STAGES, assert_all_goes_to, converse, told, version_text
+from tests.inside.test_train_torch import STAGES, assert_all_goes_to, converse, steps, told, version_text
 
 pytestmark = pytest.mark.framework
 
@@ -19,7 +19,7 @@ def test_a_job_tells_every_stage_and_says_what_its_build_info_says(tensorflow_py
     assert ("'is_cuda_build', False" in text) == (said["cuda"] is None) == (said["targets"] == [])
     (listed,) = told(messages, "listed")
     assert (listed["available"], listed["devices"], listed["pci"]) == (False, [], None)
-    assert told(messages, "step") == [*range(0, 40, 2), 39]
+    assert steps(messages) == {network: [*range(0, 40, 2), 39] for network in ("convolutional", "perceptron")}
     assert told(messages, "device") == ["cpu"]
     assert told(messages, "failed") == []
 

@@ -15,6 +15,7 @@ import pytest
 from gpudoctor.children import Child, Limits
 from gpudoctor.facts import FrameworkName
 from gpudoctor.smoke import program
+from tests.inside.joined import joined
 
 pytestmark = pytest.mark.framework
 
@@ -38,33 +39,45 @@ def told(messages: list[dict[str, Any]], key: str) -> list[Any]:
     return [message[key] for message in messages if key in message]
 
 
+def steps(messages: list[dict[str, Any]]) -> dict[str, list[int]]:
+    """The steps that were told of each network."""
+    found: dict[str, list[int]] = {}
+    for message in messages:
+        if "step" in message:
+            found.setdefault(message["network"], []).append(message["step"])
+    return found
+
+
 def version_text(python: Path, package: str) -> str:
     (file,) = python.parent.parent.glob(f"lib/python3*/site-packages/{package}")
     return file.read_text()
 
 
 CHOSEN = """
-images, weights = Images(), first_weights()
-echo = framework.load(images)
-framework.build(weights)
-for step in range(5):
-    loss = framework.number(framework.step(step * BATCH))
-ours, cpu = framework.gradients(weights, 32), framework.reference(weights, 32)
+lessons = [make() for make in NETWORKS]
+learners = []
+for lesson in lessons:
+    learner = framework.learner(lesson, "fp32")
+    for batch in learner.batches(5, 64):
+        loss = learner.number(learner.step(batch))
+    learners.append(learner)
+pairs = [(framework.gradients(lesson, 32), framework.reference(lesson, 32)) for lesson in lessons]
 framework.hold(4096)
+framework.let_go()
+places = [learner.places() for learner in learners]
 print(json.dumps({
-    "echo": distance([echo], [images.templates[0]]),
+    "echo": max(distance([framework.echo(lesson)], [lesson.first_image()]) for lesson in lessons),
     "product": framework.multiply(*matrices()[:2]) == matrices()[2],
-    "places": {name: sorted(set(places)) for name, places in framework.places().items()},
-    "apart": distance(ours["gradients"], cpu["gradients"]),
-    "classes": len(framework.classes()),
+    "places": {name: sorted({place for each in places for place in each[name]}) for name in places[0]},
+    "apart": max(distance(ours["gradients"], cpu["gradients"]) for ours, cpu in pairs),
+    "classes": [len(learner.classes()) for learner in learners],
 }))
 """
 
 
 def assert_all_goes_to(device: str, python: Path, name: FrameworkName, elsewhere: str, **environ: str) -> None:
     """The verbs of a framework on a second device of the CPU: the nearest to a GPU that every machine has."""
-    source = program(name).rpartition("\nmain(")[0]
-    script = f"{source}\nframework = Framework()\nframework.bring_in()\n{elsewhere}\n{CHOSEN}"
+    script = f"{joined(name)}\nframework = Framework()\nframework.bring_in()\n{elsewhere}\n{CHOSEN}"
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environ}
     ran = subprocess.run(
         [str(python), "-c", script], env=environment, capture_output=True, text=True, timeout=180, check=False
@@ -75,8 +88,8 @@ def assert_all_goes_to(device: str, python: Path, name: FrameworkName, elsewhere
     assert told.pop("apart") < 1e-4
     assert told == {
         "product": True,
-        "places": {"parameters": [device], "gradients": [device], "outputs": [device]},
-        "classes": 512,
+        "places": {name: [device] for name in ("parameters", "gradients", "outputs", "optimiser")},
+        "classes": [512, 256],
     }
 
 
@@ -96,7 +109,7 @@ def test_a_job_tells_every_stage_and_says_what_its_version_file_says(torch_pytho
     assert (listed["available"], listed["devices"], listed["pci"]) == (False, [], None)
     # A build for CUDA has mapped its libraries without any GPU, a build for the CPU has none.
     assert (cuda[1] is None) == (listed["libraries"] == [])
-    assert told(messages, "step") == [*range(0, 40, 2), 39]
+    assert steps(messages) == {network: [*range(0, 40, 2), 39] for network in ("convolutional", "perceptron")}
     assert told(messages, "device") == ["cpu"]
     assert told(messages, "failed") == []
 

@@ -2,7 +2,8 @@
 
 Its losses and gradients are scripted, so that it can lie consistently. IMITATION_LIES chooses how it lies:
 ``claims-cuda`` (everything is said to be on the GPU), ``falls-back`` (what is sent to the GPU stays on the CPU),
-``wrong-numbers`` (gradients on the GPU differ from those on the CPU), ``not-a-number`` (the loss).
+``wrong-numbers`` (what is computed on the GPU differs from the CPU), ``not-a-number`` (the loss), ``idle-events`` (the
+GPU's clock stands still).
 IMITATION_FAULT is a place and what happens there: ``train:hang``, ``copy:crash``, ``compute:exit``, ``init:raise``.
 Python 3.6 syntax.
 """
@@ -45,33 +46,62 @@ def _reach(place):
 
 _reach("import")
 
-float32, float64, long, uint8 = "float32", "float64", "long", "uint8"
+float16, bfloat16, float32, float64, long, uint8 = "float16", "bfloat16", "float32", "float64", "long", "uint8"
 
 
 class Tensor:
-    def __init__(self, data=None, device="cpu"):
-        self.data, self.device, self.grad, self.network = data, device, None, None
+    """``data`` is a flat list, a list of rows, one number, or None: numbers that nobody computes."""
+
+    def __init__(self, data=None, device="cpu", width=1):
+        self.data, self.device, self.width, self.grad, self.network = data, device, width, None, None
+
+    def __len__(self):
+        return len(self.data)
 
     def __getitem__(self, key):
-        known = isinstance(key, (int, slice)) and self.data is not None
-        return Tensor(self.data[key] if known else None, self.device)
+        if self.data is None or isinstance(key, list):
+            return Tensor(None, self.device)
+        if isinstance(key, slice):
+            return Tensor(self.data[key], self.device)
+        if len(key) > 1:
+            return Tensor(None, self.device)
+        start = key.data[0] * self.width
+        return Tensor(self.data[start : start + self.width], self.device)
+
+    def _with(self, other, work):
+        values = other.data if isinstance(other, Tensor) else self.data and [other] * len(self.data)
+        known = self.data is not None and values is not None
+        return Tensor([work(a, b) for a, b in zip(self.data, values)] if known else None, self.device)
 
     def __add__(self, other):
-        return Tensor(None, self.device)
+        return self._with(other, lambda a, b: a + b)
+
+    def __sub__(self, other):
+        return self._with(other, lambda a, b: a - b)
+
+    def __truediv__(self, other):
+        return self._with(other, lambda a, b: a / b)
 
     @property
     def shape(self):
-        return None
+        return (-1,)
 
-    def reshape(self, *_):
+    def reshape(self, *shape):
+        width = 1
+        for length in shape[1:]:
+            width *= length
         flat = self.data
         if flat and isinstance(flat[0], list):
             flat = [value for row in flat for value in row]
-        return Tensor(flat, self.device)
+        return Tensor(flat, self.device, width)
 
-    def to(self, device="cpu"):
+    def float(self):
+        return self
+
+    def to(self, device="cpu", non_blocking=False):
         if device in ("float32", "float64"):
             return self
+        _reach("copy")
         if _LIES == "falls-back":
             device = "cpu"
         return Tensor(self.data, device)
@@ -96,7 +126,7 @@ class Tensor:
 
     def argmax(self, dim):
         _reach("verify")
-        return Tensor([0] * 512)
+        return Tensor([0] * (512 if self.network.inputs == 1 else 256))
 
     def backward(self):
         for parameter in self.network.parameters():
@@ -105,8 +135,11 @@ class Tensor:
 
 
 def tensor(data, dtype=None):
-    _reach("copy")
     return Tensor(data)
+
+
+def is_tensor(value):
+    return isinstance(value, Tensor)
 
 
 def zeros(size):
@@ -137,8 +170,9 @@ def use_deterministic_algorithms(mode):
 
 
 class _Network:
-    def __init__(self, *_):
+    def __init__(self, *layers):
         self.steps, self._parameters = 0, [Tensor() for _ in range(6)]
+        self.inputs = 1 if layers[0] == "convolution" else 3
 
     def to(self, device, dtype):
         if _LIES != "falls-back":
@@ -171,7 +205,7 @@ class _Space:
 
 class _SGD:
     def __init__(self, parameters, lr, momentum):
-        self.parameters = parameters
+        self.parameters, self.state = parameters, {}
 
     def zero_grad(self):
         _reach("train")
@@ -179,21 +213,35 @@ class _SGD:
     def step(self):
         for parameter in self.parameters:
             parameter.data = [value - 0.01 for value in parameter.data]
+            self.state[id(parameter)] = {"momentum_buffer": Tensor(None, parameter.device), "step": 1}
 
 
 def _layer(*_, **__):
     return None
 
 
+def _convolution(*_, **__):
+    return "convolution"
+
+
+class _DataLoader:
+    def __init__(self, data, batch_size, sampler, pin_memory):
+        self.data, self.sampler = data, sampler
+
+    def __iter__(self):
+        return iter(self.data[at] for at in self.sampler)
+
+
 nn = _Space(
     Sequential=_Network,
-    Conv2d=_layer,
+    Conv2d=_convolution,
     ReLU=_layer,
     Flatten=_layer,
     Linear=_layer,
     functional=_Space(cross_entropy=_cross_entropy),
 )
 optim = _Space(SGD=_SGD)
+utils = _Space(data=_Space(DataLoader=_DataLoader))
 version = _Space(cuda="12.8")
 _C = _Space(_cuda_getArchFlags=lambda: "sm_80 sm_90 compute_90")
 backends = _Space(
@@ -229,6 +277,20 @@ class _Profile:
         return []
 
 
+class _Event:
+    def __init__(self, enable_timing):
+        self.at = None
+
+    def record(self):
+        self.at = time.time()
+
+    def synchronize(self):
+        return None
+
+    def elapsed_time(self, later):
+        return 0.0 if _LIES == "idle-events" else 1e3 * (later.at - self.at)
+
+
 profiler = _Space(profile=_Profile, ProfilerActivity=_Space(CUDA="CUDA"))
 autograd = _Space(DeviceType=_Space(CUDA="CUDA"))
 cuda = _Space(
@@ -238,4 +300,7 @@ cuda = _Space(
     init=lambda: _reach("init"),
     synchronize=lambda index: None,
     memory_allocated=lambda index: 300 << 20,
+    mem_get_info=lambda index: (70 << 30, 80 << 30),
+    empty_cache=lambda: None,
+    Event=_Event,
 )
