@@ -606,13 +606,14 @@ def asks_for_environment(asked: Iterable[r.Requirement]) -> bool:
     return any(one.name in _OF_ENVIRONMENT for one in asked)
 
 
-def request_for(asked: Iterable[r.Requirement]) -> Request:
+def request_for(asked: Iterable[r.Requirement], *, allow_cpu: bool = False) -> Request:
     """The request that these requirements are: the frameworks they name must work here."""
     asked = tuple(asked)
     required = tuple(dict.fromkeys(_OF_FRAMEWORK[one.name] for one in asked if one.name in _OF_FRAMEWORK))
     return Request(
         source="requirements",
         required=required,
+        allow_cpu=allow_cpu,
         quick=all(one.name != "smoke" for one in asked),
         requirements=tuple(one.text for one in asked),
     )
