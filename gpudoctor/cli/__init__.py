@@ -37,6 +37,11 @@ def _run(arguments: list[str]) -> int:
         # Before typer is imported: container images ask for this at every start.
         print(f"gpudoctor {__version__}", flush=True)  # noqa: T201
         return 0
+    if arguments[:1] == ["preflight"]:
+        # Before every job: it costs no more than it must.
+        from gpudoctor.cli.preflight import run as preflight
+
+        return preflight(arguments[1:])
     from gpudoctor.cli.app import run
     from gpudoctor.cli.console import whole_streams
 

@@ -16,6 +16,14 @@ from gpudoctor.cli.triage import triage
 
 WRONG_USAGE = 2
 
+
+def preflight(context: typer.Context) -> int:
+    """Is this place fit for a job? It reads its own command line."""
+    from gpudoctor.cli.preflight import run
+
+    return run(context.args)
+
+
 # typer has carried its own copy of click since 0.26; the base of its public BadParameter is the right class in both.
 _UsageError = typer.BadParameter.__bases__[0]
 
@@ -28,6 +36,12 @@ app = typer.Typer(
 )
 app.command(short_help="Look, judge, train: name the one cause to fix.")(diagnose)
 app.command(short_help="Train on every GPU; check and time it.")(smoke)
+app.command(
+    "preflight",
+    short_help="Is this place fit for a job? Then become the job.",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)(preflight)
 app.command(short_help="Judge pasted text from another machine.")(triage)
 app.command(short_help="What a finding means, and how to fix it.")(explain)
 app.command(short_help="All rules with their severity.")(rules)
