@@ -13,8 +13,19 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gpudoctor.children import Limits
-from gpudoctor.facts import CudaDriver, Gpu, GpuCapability, GpuMemory, GpuModes, Gpus, MigInstances, Missing, Nvml
+from gpudoctor.facts import (
+    CudaDriver,
+    Facts,
+    Gpu,
+    GpuCapability,
+    GpuMemory,
+    GpuModes,
+    Gpus,
+    MigInstances,
+    Missing,
+    Nvml,
+    Request,
+)
 from gpudoctor.facts import Record as _Record
 from gpudoctor.preflight.requirements import (
     Amount,
@@ -27,9 +38,7 @@ from gpudoctor.preflight.requirements import (
 )
 from gpudoctor.world import World
 
-_LOOK_SECONDS = 120.0
 _GIB = 1 << 30
-_MACHINE = ("driver", "container", "environment")  # rules that say why CUDA shows no GPU, whatever is installed
 
 
 class MarkerError(ValueError):
@@ -188,17 +197,14 @@ def _gib(size: int) -> str:
 
 
 def look(world: World) -> Sight:
-    """Ask NVML and CUDA, in child processes, what this process may use; where nothing, ask the rules why."""
-    from gpudoctor.probes.cuda_driver import cuda_driver
-    from gpudoctor.probes.nvml import nvml
+    """Look at the driver's side as a pre-flight does; where CUDA shows nothing, ask the rules why."""
+    from gpudoctor.preflight import look as preflight
 
-    limits = Limits.within(_LOOK_SECONDS)
-    try:
-        cuda, answer = cuda_driver(world, limits), nvml(world, limits)
-    except OSError as error:
-        return Sight(devices=(), trouble=f"the GPUs cannot be looked at: {error}")
-    found = devices(cuda, answer.gpus, answer.nvml, world.environ.get("CUDA_VISIBLE_DEVICES"))
-    return Sight(devices=found, trouble="" if found else _trouble(cuda, world))
+    facts = preflight.look_for(
+        preflight.Sight(Request(source="a test", quick=True, smoke=False), sys.executable), world
+    )
+    found = devices(facts.cuda, facts.gpus, facts.nvml, world.environ.get("CUDA_VISIBLE_DEVICES"))
+    return Sight(devices=found, trouble="" if found else _trouble(facts))
 
 
 def devices(
@@ -257,19 +263,14 @@ def _of_gpu(gpu: Gpu) -> Iterator[Device]:
     )
 
 
-def _trouble(cuda: CudaDriver | Missing, world: World) -> str:
+def _trouble(facts: Facts) -> str:
     """Why CUDA shows no GPU: the cause that the rules name, else CUDA's own word."""
-    from gpudoctor.doctor import Plan, diagnose
-    from gpudoctor.facts import Request
     from gpudoctor.findings import Severity
-    from gpudoctor.rules import GROUPS
+    from gpudoctor.report import judge
 
-    request = Request(source="a test", quick=True, smoke=False)
-    report = diagnose(Plan(sys.executable, request, time_limit=_LOOK_SECONDS), world)
-    machine = {rule for group in _MACHINE for rule in GROUPS[group]}
-    for finding in report.findings:
-        if finding.rule in machine and finding.severity is Severity.ERROR and finding.because_of is None:
+    for finding in judge(facts).findings:
+        if finding.severity is Severity.ERROR and finding.because_of is None:
             return f"{finding.title} ({finding.rule})"
-    if isinstance(cuda, Missing):
-        return f"CUDA {cuda}"
-    return f"CUDA answers {cuda.result}" if cuda.result != "CUDA_SUCCESS" else "CUDA shows no GPU"
+    if isinstance(facts.cuda, Missing):
+        return f"CUDA {facts.cuda}"
+    return f"CUDA answers {facts.cuda.result}" if facts.cuda.result != "CUDA_SUCCESS" else "CUDA shows no GPU"
