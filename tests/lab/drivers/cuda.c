@@ -581,19 +581,29 @@ static void put(int device, size_t start, const char *from, size_t length) {
     }
 }
 
-/* Of gpu.N.flips = first,last,mask,...: bits that come back otherwise than they were written. */
-static void get(int device, size_t start, char *to, size_t length) {
+/* Of gpu.N.flips = first,last,mask,...: bits that come back otherwise than they were written; of gpu.N.stuck, in the
+ * same form: bits that come back as one.
+ */
+static void damage(int device, const char *leaf, size_t start, char *to, size_t length) {
     char key[LAB_KEY];
     u64 ranges[3 * MOST_RANGES];
-    int count = lab_numbers(device_key(device, "flips", key), ranges, 3 * MOST_RANGES) / 3;
+    int count = lab_numbers(device_key(device, leaf, key), ranges, 3 * MOST_RANGES) / 3;
+    for (int i = 0; i < count; i++)
+        for (size_t at = (size_t)ranges[3 * i]; at <= (size_t)ranges[3 * i + 1]; at++) {
+            if (at < start || at >= start + length) continue;
+            if (*leaf == 's') to[at - start] = (char)(to[at - start] | (char)ranges[3 * i + 2]);
+            else to[at - start] = (char)(to[at - start] ^ (char)ranges[3 * i + 2]);
+        }
+}
+
+static void get(int device, size_t start, char *to, size_t length) {
     for (size_t done = 0; done < length;) {
         size_t piece = length - done, place = in_truth(device, start + done, &piece);
         memcpy(to + done, spaces[device].base + place, piece);
         done += piece;
     }
-    for (int i = 0; i < count; i++)
-        for (size_t at = (size_t)ranges[3 * i]; at <= (size_t)ranges[3 * i + 1]; at++)
-            if (at >= start && at < start + length) to[at - start] = (char)(to[at - start] ^ (char)ranges[3 * i + 2]);
+    damage(device, "flips", start, to, length);
+    damage(device, "stuck", start, to, length);
 }
 
 int cuMemcpyHtoD_v2(u64 to, const void *from, size_t length) {

@@ -72,9 +72,9 @@ class FakeGpu:
     ``remapped`` is (corrected, uncorrected, pending, failure), powers are milliwatts.
 
     For the memory that a program takes through libcuda: ``flips`` are (first byte, last byte, mask) of bits that come
-    back otherwise, ``aliases`` (first byte, length, other first byte) of addresses that are other addresses in truth,
-    both counted from the start of the GPU's memory, which is given out from there; ``largest_allocation`` is what
-    one call may get, ``context_memory`` what each process with a context costs.
+    back otherwise, ``stuck`` of bits that come back as one, ``aliases`` (first byte, length, other first byte) of
+    addresses that are other addresses in truth, all counted from the start of the GPU's memory, which is given out from
+    there; ``largest_allocation`` is what one call may get, ``context_memory`` what each process with a context costs.
     """
 
     name: str | bytes = "NVIDIA H100 80GB HBM3"
@@ -113,6 +113,7 @@ class FakeGpu:
     utilization: int | None = 0
     integrated: bool = False
     flips: tuple[Range, ...] = ()
+    stuck: tuple[Range, ...] = ()
     aliases: tuple[Range, ...] = ()
     largest_allocation: int | None = None
     context_memory: int | None = None
@@ -258,6 +259,7 @@ def _leaves(gpu: FakeGpu) -> dict[str, object]:
         "utilization": None if gpu.utilization is None else (gpu.utilization, 0),
         "integrated": gpu.integrated,
         "flips": gpu.flips or None,
+        "stuck": gpu.stuck or None,
         "aliases": gpu.aliases or None,
         "largest_allocation": gpu.largest_allocation,
         "context_memory": gpu.context_memory,
