@@ -782,14 +782,16 @@ class Training(Record, frozen=True, kw_only=True):
 class Part(Record, frozen=True, kw_only=True):
     """One operation that was checked against the CPU and timed (``matrix-product-bf16``, ``copy-to-gpu-pinned`` …).
 
-    ``holds`` None: not checked, ``detail`` says why (not supported here, no time left, how the child ended in it).
-    ``rate`` is in ``unit``: TFLOP/s, GB/s (10^9 bytes, read and write both counted for a copy inside the GPU) or
-    million numbers a second. ``seconds`` is the whole part, with its first, slower run.
+    ``holds`` False: the numbers are wrong. None: not compared, because it failed (``error`` is its meaningful line, or
+    how the child ended in it), or because it was not tried (``detail``: not supported here, no time left). ``rate`` is
+    in ``unit``: TFLOP/s, GB/s (10^9 bytes, read and write both counted for a copy inside the GPU) or million numbers a
+    second. ``seconds`` is the whole part, with its first, slower run.
     """
 
     name: str
     holds: bool | None
     detail: str = ""
+    error: str | None = None
     rate: float | None = None
     unit: Literal["TFLOP/s", "GB/s", "M/s"] | None = None
     seconds: float | None = None

@@ -91,6 +91,12 @@ class UninstallPackages(_Remedy, frozen=True, kw_only=True):
     title: str = ""
 
 
+class InstallCompiler(_Remedy, frozen=True, kw_only=True):
+    """Install a C and C++ compiler, and the headers of Python too where they are what lacks."""
+
+    headers: bool = False
+
+
 class UseWsl(_Remedy, frozen=True, kw_only=True):
     """Run the framework in WSL 2, since it has no GPU build for native Windows."""
 
@@ -122,6 +128,7 @@ Remedy = (
     | InstallBuild
     | InstallPackages
     | UninstallPackages
+    | InstallCompiler
     | UseWsl
     | Run
 )

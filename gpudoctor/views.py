@@ -75,11 +75,12 @@ class Printed(Fact, frozen=True, kw_only=True):
     """Every line that programs, smoke jobs and the kernel printed, each with its source.
 
     ``sentences`` are the kernel's, put together again: the NVIDIA module breaks one over several lines of the log,
-    each with its own ``NVRM:``.
+    each with its own ``NVRM:``. ``low`` is all lines in lower case: what is not in it, no line says.
     """
 
     lines: tuple[Message, ...]
     sentences: str = ""
+    low: str = ""
 
 
 def presence(facts: Facts) -> Presence | Missing:
@@ -158,7 +159,8 @@ def printed(facts: Facts) -> Printed:
         lines += [Message(source=log.source, text=text) for text in log.lines]
     broken = [line.text for line in lines if "NVRM:" in line.text]
     sentences = _BREAK.sub(" ", " ".join(broken)) if broken else ""
-    return Printed(source="what programs printed", lines=tuple(lines), sentences=sentences)
+    low = "\n".join([line.text for line in lines]).lower()
+    return Printed(source="what programs printed", lines=tuple(lines), sentences=sentences, low=low)
 
 
 def _of_frameworks(facts: Facts) -> Iterator[Message]:
@@ -170,6 +172,9 @@ def _of_frameworks(facts: Facts) -> Iterator[Message]:
     for smoke in facts.smokes:
         if smoke.error:
             yield Message(source=smoke.source, text=smoke.error, framework=smoke.framework)
+        for part in smoke.parts:
+            if part.error:
+                yield Message(source=f"{smoke.source}, {part.name}", text=part.error, framework=smoke.framework)
 
 
 def capabilities_of(gpus: Gpus | None) -> tuple[str, ...]:

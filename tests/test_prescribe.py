@@ -70,6 +70,8 @@ PYTHONS: dict[str, f.Facts] = {
 PLACES = {**DISTRIBUTIONS, **OUTSIDE, **PYTHONS}
 
 REMEDIES: tuple[r.Remedy, ...] = (
+    r.InstallCompiler(),
+    r.InstallCompiler(headers=True),
     r.InstallDriver(),
     r.InstallDriver(minimum="580.65.06"),
     r.InstallDriver(minimum="525.60.13", capability="8.9"),
@@ -207,3 +209,22 @@ def test_no_path_can_break_out_of_its_quotes(text: str) -> None:
     facts = change(interpreter={"executable": "/" + text})
     for command in prescribe(r.InstallPackages(requirements=("numpy<2",)), facts, MATRIX).commands:
         assert shlex.split(command) == ["/" + text, "-m", "pip", "install", "numpy<2"]
+
+
+@pytest.mark.parametrize(
+    ("distribution", "container", "commands"),
+    [
+        ("ubuntu", None, ("sudo apt-get update", "sudo apt-get install -y gcc g++ python3.12-dev")),
+        ("ubuntu", "docker", ("apt-get update", "apt-get install -y gcc g++ python3.12-dev")),
+        ("fedora", None, ("sudo dnf install -y gcc gcc-c++ python3-devel",)),
+        ("gentoo", None, ()),
+    ],
+)
+def test_a_compiler_comes_from_the_distribution(
+    distribution: str, container: str | None, commands: tuple[str, ...]
+) -> None:
+    facts = change(GOOD, system={"distribution": distribution, "like": ()}, container={"engine": container})
+    fix = prescribe(r.InstallCompiler(headers=True), facts, load())
+    assert fix.commands == commands
+    assert fix.where == ("environment" if container else "machine")
+    assert ("Dockerfile" in fix.note) == bool(container)

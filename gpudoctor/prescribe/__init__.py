@@ -25,6 +25,7 @@ _PRESCRIPTIONS: dict[type[r.Remedy], Callable[[Any, Place], Fix]] = {
     r.CreateDeviceNodes: driver.create_nodes,
     r.GiveContainerGpu: container.give_container_gpu,
     r.SetVariable: environment.set_variable,
+    r.InstallCompiler: environment.install_compiler,
     r.UseWsl: environment.use_wsl,
     r.Run: environment.run,
     r.InstallBuild: packages.install_build,

@@ -34,6 +34,46 @@ def set_variable(remedy: r.SetVariable, place: Place) -> Fix:
     return Fix(title=f"Set {remedy.name}", commands=printable(lines, place), verify=verify_with(place), note=note)
 
 
+def install_compiler(remedy: r.InstallCompiler, place: Place) -> Fix:
+    """The distribution's compiler; in a container it belongs into the image."""
+    what = "a C compiler and the headers of Python" if remedy.headers else "a C and C++ compiler"
+    lines = [(*_root(place), *words) for words in _compiler_packages(remedy, place)]
+    notes = []
+    if place.side == "container":
+        notes.append("Put it into the image (RUN in its Dockerfile), or it is gone with the container.")
+    if not lines:
+        notes.append(
+            "Visual Studio's Build Tools with the C++ workload bring one: https://visualstudio.microsoft.com/downloads/"
+            if place.side == "windows"
+            else "Use the package manager of this distribution; CC names a compiler that is not on PATH."
+        )
+    return Fix(
+        title=f"Install {what}",
+        commands=printable(lines, place),
+        where="environment" if place.side == "container" else "machine",
+        verify=next(iter(printable([("gpudoctor", "smoke", "--framework", "torch")], place)), ""),
+        note=" ".join(notes),
+    )
+
+
+def _root(place: Place) -> tuple[str, ...]:
+    return () if place.side in ("container", "hosted") else ("sudo",)
+
+
+def _compiler_packages(remedy: r.InstallCompiler, place: Place) -> list[tuple[str, ...]]:
+    if place.side == "windows":
+        return []
+    if place.family in ("ubuntu", "debian"):
+        # The headers are those of one minor version; a Python that is not the distribution's brings its own.
+        headers = (f"python{place.python}-dev" if place.python else "python3-dev",) if remedy.headers else ()
+        return [("apt-get", "update"), ("apt-get", "install", "-y", "gcc", "g++", *headers)]
+    if place.family in ("fedora", "rhel"):
+        return [("dnf", "install", "-y", "gcc", "gcc-c++", *(("python3-devel",) if remedy.headers else ()))]
+    if place.family == "suse":
+        return [("zypper", "install", "gcc", "gcc-c++", *(("python3-devel",) if remedy.headers else ()))]
+    return [("pacman", "-S", "--needed", "gcc")] if place.family == "arch" else []
+
+
 def use_wsl(remedy: r.UseWsl, place: Place) -> Fix:
     """TensorFlow or JAX under WSL 2 in place of native Windows."""
     name = name_of(remedy.framework)

@@ -64,6 +64,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "library-path-shadowing",
         "cuda-toolkit-mismatch",
         "cuda-home-missing",
+        "compiler-missing",
     ),
     "packages": (
         "cpu-lacks-avx",
@@ -112,6 +113,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "smoke-hang",
         "smoke-ran-on-cpu",
         "smoke-failed",
+        "smoke-slow",
         "framework-import-failed",
         "requirement-not-met",
     ),

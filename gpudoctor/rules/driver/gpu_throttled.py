@@ -26,19 +26,14 @@ from gpudoctor.facts import Gpu, GpuClocks
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import Run
 from gpudoctor.rules._printed import SILENT, heard
+from gpudoctor.rules._throttling import REASONS
 from gpudoctor.views import Printed
 
-RULE = Rule(severity=Severity.WARNING)
+RULE = Rule(severity=Severity.WARNING, masks=("smoke-slow",))
 
 _BY_HEAT = frozenset({"sw-thermal-slowdown", "hw-thermal-slowdown"})
 _BY_POWER = frozenset({"hw-power-brake-slowdown"})
-_WORDS = {
-    "sw-thermal-slowdown": "thermal slowdown by software",
-    "hw-thermal-slowdown": "thermal slowdown by hardware",
-    "hw-slowdown": "slowdown by hardware",
-    "hw-power-brake-slowdown": "power brake",
-    "sw-power-cap": "power cap",
-}
+_TOLD = ("sw-thermal-slowdown", "hw-thermal-slowdown", "hw-slowdown", "hw-power-brake-slowdown", "sw-power-cap")
 _CURE = Run(
     title="Find out what heats the GPU or limits its power",
     argvs=(("nvidia-smi", "-q", "-d", "PERFORMANCE,TEMPERATURE,POWER,CLOCK"),),
@@ -59,7 +54,7 @@ def reasons_of_nvml(gpu: Gpu, clocks: GpuClocks) -> Verdict:
         told.add("sw-power-cap")
     if not told:
         return Passed("no thermal or power slowdown")
-    reasons = ", ".join(_WORDS[name] for name in _WORDS if name in told)
+    reasons = ", ".join(REASONS[name] for name in _TOLD if name in told)
     return Found(
         title=f"{gpu.name or f'GPU {gpu.index}'} is slowed down: {reasons}.",
         detail=_readings(clocks),

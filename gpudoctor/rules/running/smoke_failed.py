@@ -10,7 +10,8 @@ Any fault that gpudoctor has no rule for yet. The last meaningful line of the fr
 Search for the quoted line together with the framework's version, or take the report to its maintainers.
 
 ## How it is detected
-The child of the job reported an exception, ended with an exit code, or was ended by a signal.
+The child of the job reported an exception, ended with an exit code, or was ended by a signal. Where the job itself is
+proved and only a single operation after it failed (FFT, solver, torch.compile …), it is a warning.
 
 ## Sources
 - https://github.com/pytorch/pytorch/issues
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Smoke
-from gpudoctor.findings import Confidence, Found, Verdict
+from gpudoctor.findings import Confidence, Found, Severity, Verdict
 from gpudoctor.words import name_of
 
 RULE = Rule(without_gpu="none", last_resort=True)
@@ -37,5 +38,21 @@ def ended_with_an_error(smoke: Smoke) -> Verdict:
         title=f"The {name_of(smoke.framework)} job on {smoke.device} failed at stage {smoke.stage}{after}.",
         detail=smoke.error or smoke.ended or "",
         evidence=(cite("stage", smoke.stage, smoke), cite("ended", smoke.ended or "exception", smoke)),
+        confidence=Confidence.LIKELY,
+    )
+
+
+@RULE.detector
+def failed_in_a_part(smoke: Smoke) -> Verdict:
+    """The job trained; a single operation after it did not work."""
+    broken = [part for part in smoke.parts if part.error]
+    if not broken:
+        return None
+    return Found(
+        title=f"{name_of(smoke.framework)} trains on {smoke.device}, but fails in: "
+        f"{', '.join(part.name for part in broken)}.",
+        detail="; ".join(f"{part.name}: {part.error}" for part in broken),
+        evidence=tuple(cite(part.name, part.error or "", smoke) for part in broken),
+        severity=Severity.WARNING,
         confidence=Confidence.LIKELY,
     )

@@ -13,7 +13,8 @@ Look for Xid errors and ECC counts first. Undo overclocking; make sure that the 
 loaded; try another driver. If it stays, the GPU is to be replaced.
 
 ## How it is detected
-A smoke job's comparison with a float64 reference on the CPU, TF32 off, within the tolerance shown in the evidence.
+A smoke job's comparison with a float64 reference on the CPU, TF32 off, within the tolerance shown in the evidence;
+and the same for single operations (matrix products, convolution, FFT, solver, copies …) after a job on a GPU.
 
 ## Sources
 - https://docs.nvidia.com/deploy/xid-errors/
@@ -30,6 +31,12 @@ from gpudoctor.words import name_of
 
 RULE = Rule(without_gpu="none", masks=("smoke-ran-on-cpu",))
 
+_LOG = Run(
+    title="Look for hardware errors in the kernel log",
+    argvs=(("sudo", "dmesg"),),
+    where="machine",
+    note="Lines with NVRM: Xid name the fault. Then run: gpudoctor smoke --deep",
+)
 _NUMBERS = ("matches-cpu", "weights-changed", "loss-fell")
 
 
@@ -43,12 +50,20 @@ def numbers_of_the_job(smoke: Smoke) -> Verdict:
         title=f"{name_of(smoke.framework)} computed wrong numbers on {smoke.device}.",
         detail="; ".join(f"{proof.name}: {proof.detail}" for proof in wrong) + ".",
         evidence=tuple(cite(proof.name, proof.detail, smoke) for proof in wrong),
-        remedies=(
-            Run(
-                title="Look for hardware errors in the kernel log",
-                argvs=(("sudo", "dmesg"),),
-                where="machine",
-                note="Lines with NVRM: Xid name the fault. Then run: gpudoctor smoke --deep",
-            ),
-        ),
+        remedies=(_LOG,),
+    )
+
+
+@RULE.detector
+def numbers_of_a_part(smoke: Smoke) -> Verdict:
+    """A single operation gave other numbers than the CPU."""
+    wrong = [part for part in smoke.parts if part.holds is False]
+    if not wrong:
+        return None
+    names = ", ".join(part.name for part in wrong)
+    return Found(
+        title=f"{name_of(smoke.framework)} computed wrong numbers on {smoke.device}: {names}.",
+        detail="; ".join(f"{part.name}: {part.detail}" for part in wrong) + ".",
+        evidence=tuple(cite(part.name, part.detail, smoke) for part in wrong),
+        remedies=(_LOG,),
     )

@@ -29,3 +29,16 @@ def test_any_surer_finding_about_the_same_framework_explains_it() -> None:
 
 def test_a_failed_import_is_another_rules_business() -> None:
     assert findings(failed(stage="import"), RULE) == ()
+
+
+def test_an_operation_that_failed_after_a_proved_job_is_a_warning() -> None:
+    parts = (
+        f.Part(name="fft", holds=None, error="RuntimeError: cuFFT error: CUFFT_INTERNAL_ERROR"),
+        f.Part(name="solver", holds=True),
+        f.Part(name="sparse-product", holds=None, detail="not in this framework's public interface"),
+    )
+    facts = change(GOOD, smokes=(msgspec.structs.replace(proved("torch"), parts=parts), proved("tensorflow")))
+    assert verdict(facts) == ("warnings", RULE)
+    finding = found(facts, RULE)
+    assert finding.title == "PyTorch trains on cuda:0, but fails in: fft."
+    assert finding.detail == "fft: RuntimeError: cuFFT error: CUFFT_INTERNAL_ERROR"
