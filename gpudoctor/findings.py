@@ -168,7 +168,8 @@ class Silenced(Record, frozen=True, kw_only=True):
 class Reading(Record, frozen=True, kw_only=True):
     """How much of a pasted text was understood, in lines that are not blank.
 
-    ``cut``: the text was too long, its middle was left out. ``unrecognised`` are the first lines that no format knew.
+    ``cut``: the text was too long, its middle was left out. ``unrecognised`` are the first lines that no
+    format knew and no finding rests on.
     """
 
     lines: int

@@ -5,6 +5,7 @@ A text that cannot be read at all has a report too, which says so. Memory stays 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +18,7 @@ from gpudoctor import __version__
 from gpudoctor.facts import Facts
 from gpudoctor.findings import Reading, Report
 from gpudoctor.intake import Intake, Unreadable, read
-from gpudoctor.intake.paste import MOST_CHARACTERS
+from gpudoctor.intake.paste import MOST_CHARACTERS, MOST_LINES
 from gpudoctor.report import judge
 from gpudoctor.wire import unreadable_report
 
@@ -46,7 +47,8 @@ def triage(
         intake = read(text, name)
     except Unreadable as why:
         return unreadable(str(why), name or STDIN)
-    return judged(_dated(intake.facts), input_name=name, ignore=ignore, reading=_reading(intake))
+    report = judged(_dated(intake.facts), input_name=name, ignore=ignore)
+    return msgspec.structs.replace(report, reading=reading(intake, report))
 
 
 def unreadable(why: str, name: str) -> Report:
@@ -66,8 +68,31 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _reading(intake: Intake) -> Reading:
-    return Reading(lines=intake.lines, recognised=intake.recognised, cut=intake.cut, unrecognised=intake.unrecognised)
+_SAMPLES = 5
+_LINES = re.compile(r"lines? (\d{1,9})(?:-(\d{1,9}))?")
+
+
+def reading(intake: Intake, report: Report) -> Reading:
+    """How much of a text was understood: what a format read, and the other lines that a finding rests on."""
+    unread = intake.unread
+    used = unread.keys() & _cited(report) if unread else frozenset()
+    samples = [text[:160] for number, text in unread.items() if number not in used] if unread else []
+    return Reading(
+        lines=intake.lines,
+        recognised=intake.recognised + len(used),
+        cut=intake.cut,
+        unrecognised=tuple(samples[:_SAMPLES]),
+    )
+
+
+def _cited(report: Report) -> set[int]:
+    """The numbers of the lines that findings quote."""
+    cited: set[int] = set()
+    for finding in report.findings:
+        for evidence in finding.evidence:
+            for first, last in _LINES.findall(evidence.source):
+                cited.update(range(int(first), min(int(last or first), int(first) + MOST_LINES) + 1))
+    return cited
 
 
 def bytes_of(path: Path) -> bytes:

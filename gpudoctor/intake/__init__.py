@@ -79,20 +79,18 @@ FORMATS: tuple[Format, ...] = (
     read_messages,
 )
 
-_SAMPLES = 5
-
 
 class Intake(msgspec.Struct, frozen=True, kw_only=True):
     """What a paste held. ``lines`` and ``recognised`` count lines that are not blank; ``name`` is the file's.
 
-    ``unrecognised`` are a few lines that nothing recognised, cut short. ``cut``: the middle of the text was too long
-    to be read.
+    ``unread`` are the lines that no format recognised, by their number in the text. Most of them are messages among
+    the facts. ``cut``: the middle of the text was too long to be read.
     """
 
     facts: Facts
     lines: int
     recognised: int
-    unrecognised: tuple[str, ...] = ()
+    unread: dict[int, str] = {}
     name: str | None = None
     cut: bool = False
 
@@ -116,7 +114,7 @@ def read(text: str | bytes, name: str | None = None) -> Intake:
         facts=facts,
         lines=len(paste),
         recognised=len(paste) - len(unread),
-        unrecognised=tuple(paste.texts[position][:160] for position in unread[:_SAMPLES]),
+        unread={paste.numbers[position]: paste.texts[position] for position in unread},
         name=name,
         cut=paste.cut,
     )

@@ -1,4 +1,7 @@
-"""What programs print when something is wrong, as Message records that rules match. A line is a message or nothing.
+"""What programs print when something is wrong, as Message records that rules match.
+
+Nothing here decides which lines matter: every line that no format has read may be a program's output, and is kept. A
+line that only was kept is not recognised by that; see :func:`gpudoctor.triage.triage` for what a finding rests on.
 
 Also what such a line says in plain values: a GPU's name and capability, cuInit's result, the driver's version.
 """
@@ -6,6 +9,7 @@ Also what such a line says in plain values: a GPU's name and capability, cuInit'
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from gpudoctor.facts import FrameworkName, GpuMemory, Message
@@ -13,7 +17,8 @@ from gpudoctor.intake.gpus import capability, seen
 from gpudoctor.intake.paste import Paste
 from gpudoctor.intake.pieces import Piece, Said, SeenGpus, Trust
 
-MOST_MESSAGES = 400
+MOST_MESSAGES = 4000
+MOST_ALIKE = 20  # lines that differ in their digits only: the steps of a training, the addresses of a kernel's log
 _FRAMES = (
     "Traceback (most recent call last)",
     "^^^",
@@ -21,27 +26,9 @@ _FRAMES = (
     "During handling of the above",
     "The above exception was",
 )
-
-# A line is kept when it speaks of trouble or of a thing that belongs to GPU computing.
-_SPEAKS = re.compile(
-    r"error|warn|fail|fatal|abort|cannot|can't|could ?n[o']t|unable|not found|no such|missing|mismatch|incompatib"
-    r"|unsupported|not supported|not available|not compiled|not installed|invalid|illegal|insufficient"
-    r"|undefined symbol|too old"
-    r"|cuda|cudnn|cublas|nccl|nvml|nvidia|nvrm|xid|gpu|driver|torch|tensorflow|\btf\b|jax|kernel|libcu|ptxas|libdevice"
-    r"|xla|denied|refused|killed|segmentation|core dumped|bus error|out of memory|\boom\b|hang|stuck"
-    r"|timeout|timed out|throttl"
-    r"|keras|protobuf|descriptors|numpy|glibc|avx|triton|python|docker|container|/dev/|nouveau|rocm|conda|\bpip\b|wsl|slurm"
-    r"|no space left|exclusive|mig\b|ecc\b|pcie|nvlink|p2p|rank\d|suspend|reboot|sleep|wake|as_root|snap"
-    r"|flatpak|no devices"
-    r"|\bevents?\b|systemd|cgroup|conf_compute|cc_mode|host_tee|iommu|uvm|topo\b|crash|freez|slow|wrong|descriptor|_pb2"
-    r"|permission|\bgroups?\b|power|performance|thunderbolt|remap|vgpu|licen[sc]e|lost|fell off|notebook"
-    r"|spyder|terminal"
-    r"|cuinit|librar|device|capabilit|unsigned|\broot\b|\bcpu\b|\bboot|black screen|minutes|\.so\b|ldconfig"
-    r"|\bdll\b|nvswitch"
-    r"|jetpack|jetson|tegra|\bl4t\b|kubernetes|\bk8s\b|\b[eag]ks\b|openshift|podman|apptainer|singularity|dkms|modprobe"
-    r"|shm_size|runtime|before:|after:|\bvia\b|staged|\btoolkit|dcgm|nvl\d|nvfabric|service\b",
-    re.IGNORECASE,
-)
+_FRAME = re.compile(r'File "[^"\n]{1,400}", line \d{1,7}(?:, in |$)')
+_DIGITS = re.compile(r"\d+")
+_SAYS_SOMETHING = re.compile(r"[^\W_]")
 # Commands that say where a program runs; those that start containers are a format of their own.
 _ASKS = re.compile(r"(?:sudo )?(?:srun|salloc|sbatch|snap (?:install|run)|flatpak (?:install|run))\b")
 _TORCH = re.compile(r"\btorch\b|pytorch|\bc10\b|aten|torch[/\\.]|AcceleratorError", re.IGNORECASE)
@@ -66,25 +53,44 @@ def framework_of(text: str) -> FrameworkName | None:
 
 
 def read_messages(paste: Paste) -> Iterator[Piece]:
-    """Every line that no format has read and that speaks of trouble or of GPUs, each text once."""
+    """Every line that no format has read and that says something, each text once, and a few of those that are alike.
+
+    Of a text with more lines than are kept, those at its beginning and its end: there errors stand.
+    """
+    kept = list(_kept(paste))
+    if len(kept) > MOST_MESSAGES:
+        kept = [*kept[: MOST_MESSAGES // 2], *kept[-MOST_MESSAGES // 2 :]]
+    for position in kept:
+        text, where = paste.texts[position], paste.where(position)
+        yield Message(source=where, text=text, framework=framework_of(text))
+        pieces = list(values(text, where))
+        if pieces:
+            paste.take(position)
+        yield from pieces
+
+
+def _kept(paste: Paste) -> Iterator[int]:
+    """The positions to keep; takes what is a format of its own: commands, tracebacks' frames, and repetitions."""
     seen_texts: set[str] = set()
-    count = 0
+    alike: Counter[str] = Counter()
+    frame = -1
     for position in paste.free():
         text = paste.texts[position]
         asks = position in paste.commands and _ASKS.match(text)
         if text in seen_texts or (position in paste.commands and not asks) or text.startswith(_FRAMES):
             paste.take(position)
             continue
-        if not asks and not _SPEAKS.search(text):
+        in_frame = _FRAME.match(text) is not None
+        if in_frame or (frame == position - 1 and paste.indents[position] > paste.indents[frame]):
+            paste.take(position)
+        frame = position if in_frame else -1
+        if not _SAYS_SOMETHING.search(text):
             continue
-        if count >= MOST_MESSAGES:
-            return
         seen_texts.add(text)
-        count += 1
-        where = paste.where(position)
-        paste.take(position)
-        yield Message(source=where, text=text, framework=framework_of(text))
-        yield from values(text, where)
+        shape = _DIGITS.sub("0", text)
+        alike[shape] += 1
+        if alike[shape] <= MOST_ALIKE:
+            yield position
 
 
 def message(paste: Paste, position: int) -> Message:

@@ -23,15 +23,20 @@ class Heard(NamedTuple):
 
 def heard(printed: Printed, *patterns: str) -> Heard | None:
     """The first line that a pattern fits, else the first of the kernel's sentences; letter case is ignored."""
-    low, sentences = printed.low, printed.sentences.lower()
-    asked = [pattern for pattern in patterns if possible(pattern, low)]
-    for line in printed.lines if asked else ():
-        for pattern in asked:
-            match = search(pattern, line.text)
-            if match:
-                return Heard(match[0], Evidence(fact="message", value=match[0], source=line.source), match)
-    for pattern in patterns if sentences else ():
-        match = compiled(pattern).search(printed.sentences) if possible(pattern, sentences) else None
+    if printed.lines and possible(patterns, printed.low):
+        asked = [pattern for pattern in patterns if possible((pattern,), printed.low)]
+        for line in printed.lines:
+            for pattern in asked:
+                match = search(pattern, line.text)
+                if match:
+                    return Heard(match[0], Evidence(fact="message", value=match[0], source=line.source), match)
+    return _in_sentences(printed.sentences, patterns) if printed.sentences else None
+
+
+def _in_sentences(sentences: str, patterns: tuple[str, ...]) -> Heard | None:
+    low = sentences.lower()
+    for pattern in patterns if possible(patterns, low) else ():
+        match = compiled(pattern).search(sentences)
         if match:
             return Heard(match[0], Evidence(fact="message", value=match[0], source="kernel log"), match)
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -28,15 +28,17 @@ def compiled(pattern: str) -> re.Pattern[str]:
 def search(pattern: str, text: str) -> re.Match[str] | None:
     """The first match of a pattern in a message, letter case ignored."""
     text = text[:_LONGEST]
-    return compiled(pattern).search(text) if possible(pattern, text.lower()) else None
+    return compiled(pattern).search(text) if possible((pattern,), text.lower()) else None
 
 
-def first_match(patterns: Iterable[str], text: str) -> str | None:
+def first_match(patterns: tuple[str, ...], text: str) -> str | None:
     """The part of the message that the first fitting pattern matches, None if none fits."""
     text = text[:_LONGEST]
     low = text.lower()
+    if not possible(patterns, low):
+        return None
     for pattern in patterns:
-        match = compiled(pattern).search(text) if possible(pattern, low) else None
+        match = compiled(pattern).search(text) if possible((pattern,), low) else None
         if match:
             return match[0]
     return None
@@ -45,15 +47,17 @@ def first_match(patterns: Iterable[str], text: str) -> str | None:
 # ---------------------------------------------------------------------- what a match of a pattern must contain
 
 
-def possible(pattern: str, low: str) -> bool:
-    """False where a pattern cannot match anywhere in a text, which is given in lower case."""
-    pieces = needed(pattern)
-    if not pieces:
-        return True
-    for piece in pieces:
-        if piece in low:
-            return True
-    return False
+def possible(patterns: tuple[str, ...], low: str) -> bool:
+    """False where none of some patterns can match anywhere in a text, which is given in lower case."""
+    pieces = _pieces(patterns)
+    return pieces is None or any(map(low.__contains__, pieces))
+
+
+@cache
+def _pieces(patterns: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Of these every match of any of the patterns contains one; None where that cannot be said."""
+    each = [needed(pattern) for pattern in patterns]
+    return tuple(dict.fromkeys(piece for pieces in each for piece in pieces)) if all(each) else None
 
 
 @cache

@@ -16,6 +16,7 @@ from gpudoctor.facts import Missing
 from gpudoctor.findings import Report, Severity
 from gpudoctor.intake import Intake, read
 from gpudoctor.report import judge
+from gpudoctor.triage import reading
 from tests.cases.render import Case, cases, held_out, render
 
 
@@ -87,13 +88,14 @@ def summary(measured: tuple[Measured, ...]) -> str:
     healthy = [m for m in measured if m.case.healthy]
     right, precise = sum(m.right for m in derivable), sum(m.right for m in named)
     lines = sum(m.intake.lines for m in measured)
-    recognised = sum(m.intake.recognised for m in measured)
+    formats = sum(m.intake.recognised for m in measured)
+    recognised = sum(reading(m.intake, m.report).recognised for m in measured)
     return "\n".join(
         (
             f"derivable broken cases: first cause right in {right} of {len(derivable)} ({right / len(derivable):.1%})",
             f"named causes: right in {precise} of {len(named)} ({precise / max(len(named), 1):.1%})",
             f"healthy cases: {sum(bool(m.errors) for m in healthy)} of {len(healthy)} with a false alarm (error)",
-            f"lines recognised: {recognised} of {lines} ({recognised / max(lines, 1):.1%})",
+            f"lines recognised: {recognised} of {lines} ({recognised / max(lines, 1):.1%}), {formats} by a format",
         )
     )
 

@@ -48,7 +48,7 @@ def test_the_first_generation_gives_whole_facts() -> None:
 def test_the_present_generation_gives_whole_facts_and_every_line_is_recognised() -> None:
     intake = reading(pastes.COLLECT_ENV_2_4)
     seen = intake.facts
-    assert (intake.recognised, intake.unrecognised) == (intake.lines, ())
+    assert (intake.recognised, intake.unread) == (intake.lines, {})
     assert sorted(known(seen)) == [
         "frameworks",
         "gpus",
@@ -105,7 +105,7 @@ def test_the_present_generation_gives_whole_facts_and_every_line_is_recognised()
 def test_vllms_descendant_gives_the_same_facts() -> None:
     intake = reading(pastes.COLLECT_ENV_VLLM)
     seen = intake.facts
-    assert (intake.recognised, intake.unrecognised) == (intake.lines, ())
+    assert (intake.recognised, intake.unread) == (intake.lines, {})
     assert told(seen.nvml, "source") == {"result": "NVML_SUCCESS", "driver": "570.86.10", "cuda": "12.8"}
     assert [gpu.name for gpu in seen.known_gpus()] == ["NVIDIA GeForce RTX 4090"]
     torch = seen.framework("torch")

@@ -297,7 +297,9 @@ ISSUE = """\
 
 def test_tensorflows_issue_template() -> None:
     seen = facts(ISSUE)
-    assert sorted(known(seen)) == ["cudnn", "frameworks", "gpus", "interpreter", "packages", "system", "toolkits"]
+    kinds = ["cudnn", "frameworks", "gpus", "interpreter", "messages", "packages", "system", "toolkits"]
+    assert sorted(known(seen)) == kinds
+    assert [message.text for message in seen.messages] == ["System information"]  # a heading may be an error's text
     assert isinstance(seen.toolkits, f.Toolkits)
     assert isinstance(seen.cudnn, f.CudnnCopies)
     assert [t.version for t in seen.toolkits.toolkits] == ["11.0"]

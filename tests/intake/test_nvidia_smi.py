@@ -25,7 +25,7 @@ def test_the_oldest_layout_without_a_cuda_version() -> None:
 
 def test_the_two_row_layout_with_processes() -> None:
     intake = reading(pastes.SMI_418)
-    assert (intake.recognised, intake.unrecognised) == (intake.lines, ())
+    assert (intake.recognised, intake.unread) == (intake.lines, {})
     assert told(intake.facts.nvml) == {
         "source": "line 2",
         "result": "NVML_SUCCESS",
@@ -57,7 +57,7 @@ def test_the_two_row_layout_with_processes() -> None:
 def test_mig_devices_and_no_running_processes() -> None:
     intake = reading(pastes.SMI_535_MIG)
     [gpu] = intake.facts.known_gpus()
-    assert (intake.recognised, intake.unrecognised) == (intake.lines, ())
+    assert (intake.recognised, intake.unread) == (intake.lines, {})
     assert told(gpu.modes, "source") == {"compute": "default", "persistence": True, "mig": True, "display": False}
     assert isinstance(gpu.mig, f.MigInstances)
     assert [(instance.name, instance.memory) for instance in gpu.mig.instances] == [
@@ -312,7 +312,7 @@ XML = """\
 
 def test_the_xml_is_read_without_a_parser_and_gives_the_same() -> None:
     intake = reading(XML)
-    assert (intake.recognised, intake.unrecognised) == (intake.lines, ())
+    assert (intake.recognised, intake.unread) == (intake.lines, {})
     [gpu] = intake.facts.known_gpus()
     assert told(intake.facts.nvml, "source") == {"result": "NVML_SUCCESS", "driver": "550.54.15", "cuda": "12.4"}
     assert (gpu.name, gpu.pci_device, gpu.pci) == ("NVIDIA GeForce RTX 3090", "2204", "0000:65:00.0")

@@ -81,7 +81,7 @@ def test_a_torn_paste_is_read_as_far_as_it_goes(text: str, data: st.DataObject) 
     try:
         assert read(text[start:end]).lines > 0
     except Unreadable:
-        assert not re.sub(r"[`~>#*+$ \n\t-]|details", "", text[start:end])
+        assert not re.sub(r"[`~>#*+$ \r\n\t-]|details", "", text[start:end])
 
 
 BLOCKS = (
