@@ -123,7 +123,7 @@ class Parts:
         able = self.framework.parts()
         for name in PARTS:
             began = time.time()
-            part = {"name": name, "holds": None, "detail": "", "rate": None, "unit": None}
+            part = {"name": name, "holds": None, "detail": "", "error": None, "rate": None, "unit": None}
             part.update(self._one(name, able.get(name)))
             part["detail"] = part["detail"][:500]
             part["seconds"] = time.time() - began
@@ -143,7 +143,7 @@ class Parts:
             return {"detail": str(why)}
         except Exception as error:
             self._look_after(name)
-            return {"holds": False, "detail": words(error)}
+            return {"error": words(error)}
         finally:
             attempt([], "", self.framework.let_go)
 
