@@ -5,8 +5,8 @@ Memory of the GPU failed beyond what error correction mends, or another unit of 
 "uncorrectable ECC error", crash, or compute wrong numbers.
 
 ## Why it happens
-Ageing or damaged memory, heat, power. Single events are mended by retiring the row or page; a row that could not be
-remapped, or events that come back, mean that the card must be replaced.
+Ageing or damaged memory, heat, power, memory that is clocked too high. Single events are mended by retiring the row or
+page; a row that could not be remapped, or events that come back, mean that the card must be replaced.
 
 ## How to fix
 Take the GPU out of use, reset it or reboot (pending repairs are applied then), run NVIDIA's diagnostics, and replace
@@ -14,7 +14,8 @@ the card if the fault returns.
 
 ## How it is detected
 NVML: row-remapping failure, uncorrected errors since the start, pending repairs; the kernel log: Xid events of the
-hardware (48, 64, 74, 94, 95 …); CUDA: error 214 (uncorrectable ECC), 220 (NVLink).
+hardware (48, 64, 74, 94, 95 …); CUDA: error 214 (uncorrectable ECC), 220 (NVLink); ``gpudoctor smoke --deep``: bytes
+that were written to the GPU's free memory and came back otherwise.
 
 ## Sources
 - https://docs.nvidia.com/deploy/a100-gpu-mem-error-mgmt/index.html
@@ -24,10 +25,11 @@ hardware (48, 64, 74, 94, 95 …); CUDA: error 214 (uncorrectable ECC), 220 (NVL
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Gpu, GpuEcc, Gpus, KernelLog
-from gpudoctor.findings import About, Confidence, Evidence, Found, NotApplicable, Passed, Severity, Verdict
+from gpudoctor.facts import Gpu, GpuEcc, Gpus, KernelLog, MemoryTest, MemoryTests
+from gpudoctor.findings import About, Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import Run
+from gpudoctor.rules._memory import shown
 from gpudoctor.rules._printed import SILENT, heard
 from gpudoctor.views import Printed, Proved
 
@@ -45,7 +47,7 @@ RULE = Rule(
 _RETIRED_LIMIT = 60  # pages; https://docs.nvidia.com/deploy/dynamic-page-retirement/
 
 
-def _replace(index: int | None = None) -> Run:
+def _replace(index: int | None = None, verify: tuple[str, ...] = ()) -> Run:
     which = ("-i", str(index)) if index is not None else ()
     return Run(
         title="Take the GPU out of use, reset it, and have it tested",
@@ -53,6 +55,7 @@ def _replace(index: int | None = None) -> Run:
         risk="Every program on this GPU must be stopped first.",
         note="Where a reset is refused, reboot. A fault that returns means that the card must be replaced; DCGM's "
         "diagnostics (dcgmi diag -r 3) tell.",
+        verify=verify,
     )
 
 
@@ -90,6 +93,52 @@ def _evidence(ecc: GpuEcc) -> tuple[Evidence, ...]:
         "page retirement pending": ecc.retired_pending,
     }
     return tuple(cite(label, value, ecc) for label, value in told.items() if value)
+
+
+_MOST_TOLD = 4  # ranges of one test
+_ECC = "CUDA_ERROR_ECC_UNCORRECTABLE"
+
+
+@RULE.detector
+def memory_that_comes_back_otherwise(tests: MemoryTests, gpus: Gpus | None) -> Verdict:
+    """Bytes that were written to the GPU's memory and read back."""
+    if not tests.tests:
+        return NotApplicable("no GPU whose memory CUDA may use")
+    bad = [test for test in tests.tests if test.faults or _ECC in (test.error or "")]
+    if bad:
+        return Found(
+            title=f"{_named(bad[0], gpus)} does not keep what is written to its memory.",
+            detail="\n".join(_wrong(test, gpus) for test in bad),
+            evidence=tuple(cite(f"memory test of {_place(test)}", _wrong(test, gpus), tests) for test in bad),
+            remedies=(_replace(bad[0].gpu, ("gpudoctor", "smoke", "--deep")),),
+            confidence=Confidence.CERTAIN,
+            about=About(gpu=bad[0].gpu),
+        )
+    tested = [test for test in tests.tests if test.tested]
+    if not tested:
+        return NotJudged(f"the memory of {_place(tests.tests[0])} was not tested: {tests.tests[0].error}")
+    sizes = ", ".join(f"{shown(test.tested)} of {_place(test)}" for test in tested)
+    return Passed(f"memory came back as it was written: {sizes}")
+
+
+def _place(test: MemoryTest) -> str:
+    place = "the GPU" if test.gpu is None else f"GPU {test.gpu}"
+    return f"{place}, {test.mig}" if test.mig else place
+
+
+def _named(test: MemoryTest, gpus: Gpus | None) -> str:
+    name = next((gpu.name for gpu in (gpus.gpus if gpus else ()) if gpu.index == test.gpu and gpu.name), None)
+    return f"{name} ({_place(test)})" if name else _place(test)
+
+
+def _wrong(test: MemoryTest, gpus: Gpus | None) -> str:
+    ranges = [
+        f"bytes {fault.first:#x} to {fault.last:#x}: {fault.wrote} written, {fault.read} read"
+        for fault in test.faults[:_MOST_TOLD]
+    ]
+    ranges += [f"{len(test.faults) - _MOST_TOLD} more ranges"] if len(test.faults) > _MOST_TOLD else []
+    ranges += [test.error] if test.error else []
+    return f"{_named(test, gpus)}, {shown(test.tested)} tested: {'; '.join(ranges)}"
 
 
 _OTHER_RULES = frozenset({79})  # gpu-lost

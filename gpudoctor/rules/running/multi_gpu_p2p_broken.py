@@ -11,11 +11,12 @@ boards. Some drivers announce peer access on GPUs that do not support it.
 
 ## How to fix
 Switch the IOMMU (or ACS) off in the firmware or on the kernel's command line (amd_iommu=off, intel_iommu=off,
-iommu=pt), or update the driver. Until then NCCL_P2P_DISABLE=1 lets NCCL go through main memory.
+iommu=pt), or update the driver. Until then NCCL_P2P_DISABLE=1 lets NCCL go through main memory. Run ``gpudoctor smoke
+--deep`` again afterwards: it copies directly, whatever that variable says.
 
 ## How it is detected
 By IOMMU faults in the kernel's log, by copies between GPUs whose data differ, and by jobs that run as soon as peer
-transfers are off.
+transfers are off. ``gpudoctor smoke --deep`` copies between every two GPUs in both directions and compares all bytes.
 
 ## Sources
 - https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html
@@ -25,9 +26,11 @@ transfers are off.
 
 from __future__ import annotations
 
-from gpudoctor.engine import Rule
-from gpudoctor.facts import Gpus
-from gpudoctor.findings import Confidence, Found, NotApplicable, Verdict
+from collections.abc import Sequence
+
+from gpudoctor.engine import Rule, cite
+from gpudoctor.facts import Gpus, PeerCopies, PeerCopy
+from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Verdict
 from gpudoctor.remedies import Run, SetVariable
 from gpudoctor.rules._printed import SILENT, Heard, heard
 from gpudoctor.views import Printed
@@ -63,6 +66,66 @@ _HANGS = (
 )
 
 
+_MOST_TOLD = 4  # pairs; eight GPUs have 56
+
+_REMEDIES = (
+    SetVariable(name="NCCL_P2P_DISABLE", value="1"),
+    Run(
+        title="Let peer transfers through: IOMMU and ACS off in the firmware, or on the kernel's command line",
+        where="machine",
+        risk="A change of the kernel's command line needs a reboot; virtual machines may need the IOMMU.",
+        verify=("gpudoctor", "smoke", "--deep"),
+        note="amd_iommu=off or intel_iommu=off. Where ACS is on, lspci -vvv (as root) shows SrcValid+ in its lines "
+        "ACSCtl. nvidia-smi topo -p2p r shows between which GPUs transfers are allowed; CUDA's samples "
+        "p2pBandwidthLatencyTest and simpleP2P prove them.",
+    ),
+)
+
+
+@RULE.detector
+def copies_that_differ(copies: PeerCopies) -> Verdict:
+    """What arrived when every GPU's memory was copied to every other's, or that a copy never returned."""
+    if not copies.copies:
+        return NotApplicable("no two GPUs that CUDA may use")
+    wrong = [copy for copy in copies.copies if copy.holds is False]
+    hung = [copy for copy in copies.copies if copy.hung]
+    if wrong or hung:
+        return _copied(wrong, hung, copies)
+    unknown = [copy for copy in copies.copies if copy.holds is None]
+    if unknown:
+        return NotJudged(f"{len(unknown)} of {len(copies.copies)} copies were not compared: {_told(unknown[0])}")
+    return Passed(f"{len(copies.copies)} copies between the GPUs arrived as they were sent")
+
+
+def _copied(wrong: Sequence[PeerCopy], hung: Sequence[PeerCopy], copies: PeerCopies) -> Found:
+    parts = [f"arrive with wrong data ({_pairs(wrong)})"] if wrong else []
+    parts += [f"do not return ({_pairs(hung)})"] if hung else []
+    # By main memory neither the IOMMU nor ACS stands between the GPUs: then the cause is open.
+    direct = any(copy.direct for copy in (*wrong, *hung))
+    sure = Confidence.CERTAIN if wrong else Confidence.LIKELY
+    return Found(
+        title=f"Copies between the GPUs {' and '.join(parts)}.",
+        detail="\n".join(_told(copy) for copy in (*wrong, *hung)[:_MOST_TOLD]),
+        evidence=tuple(
+            cite(f"copy from GPU {copy.source_gpu} to GPU {copy.target_gpu}", copy.error or "wrong data", copies)
+            for copy in (*wrong, *hung)[:_MOST_TOLD]
+        ),
+        remedies=_REMEDIES,
+        confidence=sure if direct else Confidence.POSSIBLE,
+        settled_by=() if direct else ("sudo dmesg | grep -iE 'io_page_fault|dmar'", "nvidia-smi topo -p2p r"),
+    )
+
+
+def _pairs(copies: Sequence[PeerCopy]) -> str:
+    listed = [f"GPU {copy.source_gpu} to GPU {copy.target_gpu}" for copy in copies[:_MOST_TOLD]]
+    return ", ".join([*listed, *([f"{len(copies) - _MOST_TOLD} more"] if len(copies) > _MOST_TOLD else [])])
+
+
+def _told(copy: PeerCopy) -> str:
+    way = {True: "direct", False: "by main memory", None: "way not known"}[copy.direct]
+    return f"GPU {copy.source_gpu} to GPU {copy.target_gpu} ({way}): {copy.error or 'wrong data'}"
+
+
 @RULE.detector
 def transfers_that_fail(printed: Printed, gpus: Gpus | None) -> Verdict:
     """Faults of the IOMMU, data that differ, a hang that is gone without peer transfers."""
@@ -84,16 +147,7 @@ def _found(found: Heard, title: str, confidence: Confidence) -> Found:
         title=title,
         detail=found.text,
         evidence=(found.evidence,),
-        remedies=(
-            SetVariable(name="NCCL_P2P_DISABLE", value="1"),
-            Run(
-                title="Let peer transfers through: IOMMU and ACS off in the firmware, or on the kernel's command line",
-                where="machine",
-                risk="A change of the kernel's command line needs a reboot; virtual machines may need the IOMMU.",
-                note="amd_iommu=off or intel_iommu=off. nvidia-smi topo -p2p r shows between which GPUs transfers are "
-                "allowed; CUDA's sample p2pBandwidthLatencyTest and simpleP2P prove them.",
-            ),
-        ),
+        remedies=_REMEDIES,
         confidence=confidence,
         settled_by=("NCCL_P2P_DISABLE=1 (in front of the command that hangs)", "nvidia-smi topo -p2p r"),
     )

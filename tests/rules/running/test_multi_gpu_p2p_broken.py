@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gpudoctor import facts as f
-from tests.good import GOOD, change, findings, found, says, verdict
+from tests.good import GOOD, change, findings, found, outcome, says, verdict
 
 RULE = "multi-gpu-p2p-broken"
 PASTE = f.Facts(origin="paste")
@@ -35,3 +35,82 @@ def test_the_kernels_log_is_read_too() -> None:
 
 def test_one_gpu_has_nobody_to_copy_to() -> None:
     assert findings(says("AMD-Vi: Event logged [IO_PAGE_FAULT device=41:00.0]", GOOD), RULE) == ()
+
+
+def copied(*copies: f.PeerCopy) -> f.Facts:
+    return change(peer_copies=f.PeerCopies(source="CUDA driver API", copies=copies))
+
+
+def copy(source: int, target: int, holds: bool | None = True, **more: object) -> f.PeerCopy:
+    values = {"source_gpu": source, "target_gpu": target, "direct": True, "holds": holds, **more}
+    return f.PeerCopy(**values)  # type: ignore[arg-type]
+
+
+DIFFERS = "byte 524288: 00ff arrived as a5a5; up to 512 of 1024 bytes differ"
+
+
+def test_data_that_differ_are_certain_and_named_with_the_pair_and_the_iommu() -> None:
+    finding = found(copied(copy(0, 1, holds=False, error=DIFFERS), copy(1, 0, rate=20.0)), RULE)
+    assert finding.title == "Copies between the GPUs arrive with wrong data (GPU 0 to GPU 1)."
+    assert finding.detail == f"GPU 0 to GPU 1 (direct): {DIFFERS}"
+    assert (finding.severity.value, finding.confidence.value) == ("error", "certain")
+    assert [(one.fact, one.value) for one in finding.evidence] == [("copy from GPU 0 to GPU 1", DIFFERS)]
+    variable, firmware = finding.fixes
+    assert "NCCL_P2P_DISABLE" in variable.title
+    assert ("IOMMU and ACS off" in firmware.title, firmware.verify) == (True, "gpudoctor smoke --deep")
+
+
+def test_a_copy_that_does_not_return_is_likely() -> None:
+    why = "no answer for 10 s: cuMemcpyPeer, GPU 0 to GPU 1"
+    finding = found(copied(copy(0, 1, holds=None, hung=True, error=why)), RULE)
+    assert finding.title == "Copies between the GPUs do not return (GPU 0 to GPU 1)."
+    assert (finding.severity.value, finding.confidence.value) == ("error", "likely")
+    assert finding.detail.endswith(why)
+
+
+def test_wrong_data_by_main_memory_leave_the_cause_open() -> None:
+    finding = found(copied(copy(0, 1, holds=False, direct=False, error=DIFFERS)), RULE)
+    assert (finding.confidence.value, finding.settled_by[1]) == ("possible", "nvidia-smi topo -p2p r")
+
+
+def test_of_many_pairs_a_few_are_named() -> None:
+    wrong = [copy(source, target, holds=False) for source in range(4) for target in range(4) if source != target]
+    finding = found(copied(*wrong), RULE)
+    assert finding.title.endswith("GPU 0 to GPU 3, GPU 1 to GPU 0, 8 more).")
+    assert (len(finding.evidence), len(finding.detail.splitlines())) == (4, 4)
+
+
+def test_copies_that_arrive_pass() -> None:
+    assert outcome(copied(copy(0, 1), copy(1, 0, direct=False)), RULE) == "passed"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "CUDA_ERROR_OUT_OF_MEMORY: cuMemAlloc_v2, GPU 1",
+        "signal SIGSEGV: cuMemcpyPeer, GPU 0 to GPU 1",
+        "the memory of GPU 1 itself: byte 5: 00 arrived as 01; up to 1 of 1024 bytes differ",
+        "not tried: no time left",
+    ],
+)
+def test_a_copy_that_was_not_compared_is_no_finding_of_wrong_data(error: str) -> None:
+    assert findings(copied(copy(0, 1, holds=None, error=error), copy(1, 0)), RULE) == ()
+
+
+def test_one_gpu_alone_has_no_copies() -> None:
+    assert outcome(copied(), RULE) == "not-applicable"
+
+
+def test_the_copies_explain_a_job_that_computed_wrong() -> None:
+    wrong = f.Smoke(
+        source="smoke job",
+        framework="torch",
+        device="cuda:0",
+        gpu=0,
+        stage="verify",
+        result="failed",
+        error="matches-cpu does not hold: largest difference 3.1",
+        proofs=(f.Proof(name="matches-cpu", holds=False, detail="largest difference 3.1", required=True),),
+    )
+    facts = change(copied(copy(0, 1, holds=False, error=DIFFERS)), smokes=(wrong,))
+    assert verdict(facts) == ("broken", RULE)
