@@ -22,11 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-MARK = "@gpudoctor "
+from gpudoctor.warm import BOOTSTRAP
 
-# Reads the length of a program in characters, then the program, then runs it; standard input stays open for
-# instructions. sys.path[0] is '' as for any ``python -c``: the program's own business.
-BOOTSTRAP = "import sys;exec(compile(sys.stdin.read(int(sys.stdin.readline())),'<gpudoctor>','exec'))"
+MARK = "@gpudoctor "
 
 _LINE_LIMIT = 8 << 20  # characters of one marked line; a longer one is garbage
 _TAIL_LINES = 200
@@ -104,7 +102,9 @@ class Child:
         limits: Limits,
         cwd: str | None = None,
         listens: bool = False,
+        process: subprocess.Popen[bytes] | None = None,
     ) -> None:
+        self._ready = process
         self._listens = listens
         self._argv = list(argv)
         self._program = program
@@ -130,18 +130,20 @@ class Child:
         limits: Limits,
         options: Sequence[str] = (),
         listens: bool = False,
+        process: subprocess.Popen[bytes] | None = None,
     ) -> Child:
         """A child that runs ``program`` (Python source in ASCII) in another interpreter.
 
         One that ``listens`` gets instructions by :meth:`send`; another's standard input ends with the program.
+        ``process`` is such an interpreter that was started before (:mod:`gpudoctor.warm`).
         """
         argv = [executable, *options, "-c", BOOTSTRAP]
-        return cls(argv, program=program, environ=environ, limits=limits, listens=listens)
+        return cls(argv, program=program, environ=environ, limits=limits, listens=listens, process=process)
 
     def __enter__(self) -> Child:
         self._started = time.monotonic()
         try:
-            self._process = subprocess.Popen(
+            self._process = self._ready or subprocess.Popen(
                 self._argv,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

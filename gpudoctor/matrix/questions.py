@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import ParamSpec, TypeVar, cast
 
 import msgspec
-from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from gpudoctor.matrix import records as r
@@ -475,7 +474,7 @@ class Matrix:
         if isinstance(release, Unlisted):
             return release
         rows = (n for n in self.numpy2_ranges if n.package == package and n.platform in ("any", platform))
-        found = next((n for n in rows if release in SpecifierSet(n.versions)), None)
+        found = next((n for n in rows if _allows(n.versions, release)), None)
         return found or Unlisted(kind=f"NumPy 2 row of {package}", asked=version)
 
     @remembered
@@ -616,7 +615,13 @@ def _spans(family: r.CudnnFamily, minor: tuple[int, ...]) -> bool:
 
 
 def _accepts(requirement: str, release: str) -> bool:
-    return any(release in SpecifierSet(part.strip()) for part in requirement.split("||"))
+    return any(_allows(part.strip(), release) for part in requirement.split("||"))
+
+
+def _allows(specifier: str, release: Version) -> bool:
+    from packaging.specifiers import SpecifierSet  # slow to import, and rarely asked
+
+    return release in SpecifierSet(specifier)
 
 
 def _l4t_spans(jetson: r.Jetson, parts: tuple[int, ...]) -> bool:

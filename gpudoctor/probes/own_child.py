@@ -6,18 +6,16 @@ of JSON: ``step`` names what comes next, ``done`` is the last one.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from gpudoctor.children import MARK, Child, Ending, Limits
 from gpudoctor.facts import Missing
+from gpudoctor.warm import OPTIONS, environment, import_path, take
 from gpudoctor.world import World
 
-# Isolated from PYTHON* variables and the working directory, without site hooks, writing no byte code.
-_OPTIONS = ("-I", "-S", "-B")
-
+__all__ = ["ended_early", "import_path", "own_child"]
 
 # A module of ours under its own name, so that the modules after it can import it: the child has no import path to us.
 _MODULE = (
@@ -43,15 +41,16 @@ def own_child(
     sources = [Path(__file__).with_name(f"{name}.py").read_text("ascii") for name in (*modules, module)]
     # The arguments are a literal at the end of the program, so that both arrive in one piece.
     program = "".join(map(_MODULE.format, names, sources)) + f"module.main(*{(MARK, *arguments)!a})\n"
-    environ = {**world.environ, "CUDA_CACHE_DISABLE": "1"}
-    return Child.python(sys.executable, program, environ=environ, limits=limits, options=_OPTIONS, listens=listens)
-
-
-def import_path() -> list[str]:
-    """Our import folders for such a child, the working directory last: nothing in it shadows an installed package."""
-    here = os.getcwd()
-    absolute = [entry for entry in sys.path if os.path.isabs(entry)]
-    return [entry for entry in absolute if entry != here] + [entry for entry in absolute if entry == here]
+    environ = environment(world.environ)
+    return Child.python(
+        sys.executable,
+        program,
+        environ=environ,
+        limits=limits,
+        options=OPTIONS,
+        listens=listens,
+        process=take(module, environ),
+    )
 
 
 def ended_early(ending: Ending, where: str, limits: Limits) -> Missing:
