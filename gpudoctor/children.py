@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gpudoctor.warm import BOOTSTRAP
+from gpudoctor.warm import BOOTSTRAP as BOOTSTRAP
 
 MARK = "@gpudoctor "
 

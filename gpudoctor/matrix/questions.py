@@ -618,7 +618,7 @@ def _accepts(requirement: str, release: str) -> bool:
     return any(_allows(part.strip(), release) for part in requirement.split("||"))
 
 
-def _allows(specifier: str, release: Version) -> bool:
+def _allows(specifier: str, release: Version | str) -> bool:
     from packaging.specifiers import SpecifierSet  # slow to import, and rarely asked
 
     return release in SpecifierSet(specifier)
