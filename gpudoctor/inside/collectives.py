@@ -198,7 +198,7 @@ class Group:
         sent = self._numbers(kind, count, root)
         tensor = (sent if self._rank == root else self._torch.zeros_like(sent) - 1).to(self._device)
         seconds = self._timed(lambda: self._dist.broadcast(tensor, root))
-        return seconds, self._differs(tensor, sent)
+        return seconds, self._differs(tensor, self._numbers(kind, count, root))
 
 
 def further_words(error):
