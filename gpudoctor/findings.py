@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from gpudoctor.facts import Facts, Record, Smoke
+from gpudoctor.facts import Facts, Part, Record, Smoke
 from gpudoctor.remedies import Remedy
+from gpudoctor.speed import Speed
 
 
 class Severity(Enum):
@@ -181,7 +182,8 @@ class Reading(Record, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. Renderers turn it into text and look at nothing else.
 
-    ``reading`` tells of a pasted text; ``unreadable`` marks the report on a file that could not be read at all.
+    ``speeds`` compare what the smoke jobs timed with what is promised. ``reading`` tells of a pasted text;
+    ``unreadable`` marks the report on a file that could not be read at all.
     """
 
     gpudoctor: str
@@ -198,6 +200,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts
     seconds: float = 0.0
     silenced: tuple[Silenced, ...] = ()
+    speeds: tuple[Speed, ...] = ()
     reading: Reading | None = None
     unreadable: bool = False
 
@@ -205,6 +208,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def smoke(self) -> tuple[Smoke, ...]:
         """The smoke jobs that ran or were due."""
         return self.facts.smokes
+
+    def speed_of(self, smoke: Smoke, part: Part) -> Speed | None:
+        """What a part of a job reached of what is promised, None where nothing is."""
+        named = (smoke.framework, smoke.gpu, part.name)
+        return next((one for one in self.speeds if (one.framework, one.gpu, one.part) == named), None)
 
     def findings_of(self, rule: str) -> tuple[Finding, ...]:
         """The findings of one rule."""

@@ -13,6 +13,7 @@ from gpudoctor.findings import Evidence, Finding, Outcome, Reading, Report, Sile
 from gpudoctor.matrix import Matrix, load
 from gpudoctor.prescribe import prescribe
 from gpudoctor.rules import all_rules
+from gpudoctor.speed import all_speeds
 from gpudoctor.verdict import candidates, cause, status, unknown
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -54,6 +55,7 @@ def judge(
         facts=facts,
         seconds=seconds,
         silenced=tuple(Silenced(rule=rule, by=by) for rule, by in ignore.items()),
+        speeds=all_speeds(facts, matrix),
         reading=reading,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpudoctor.facts import Gpu, GpuLink, GpuModes, Missing, Part, Record, Smoke
+from gpudoctor.facts import Facts, FrameworkName, Gpu, GpuLink, GpuModes, Missing, Part, Record, Smoke
 from gpudoctor.matrix import Matrix
 from gpudoctor.matrix.records import GpuModel, Unlisted
 
@@ -25,8 +25,13 @@ _LANE_GB_S = {1: 0.25, 2: 0.5, 3: 0.985, 4: 1.969, 5: 3.938, 6: 7.563}
 
 
 class Speed(Record, frozen=True, kw_only=True):
-    """What a part reached of what is promised, both in ``unit``; ``promise`` says who promises it."""
+    """What a part of a job reached of what is promised, both in ``unit``; ``promise`` says who promises it.
 
+    ``gpu`` is NVML's index.
+    """
+
+    framework: FrameworkName
+    gpu: int
     part: str
     reached: float
     promised: float
@@ -37,6 +42,14 @@ class Speed(Record, frozen=True, kw_only=True):
     def share(self) -> float:
         """Reached over promised."""
         return self.reached / self.promised
+
+
+def all_speeds(facts: Facts, matrix: Matrix) -> tuple[Speed, ...]:
+    """What all jobs reached on their GPUs."""
+    gpus = {gpu.index: gpu for gpu in facts.known_gpus()}
+    return tuple(
+        speed for smoke in facts.smokes if smoke.gpu in gpus for speed in speeds(smoke, gpus[smoke.gpu], matrix)
+    )
 
 
 def speeds(smoke: Smoke, gpu: Gpu, matrix: Matrix) -> tuple[Speed, ...]:
@@ -52,7 +65,15 @@ def _speeds(smoke: Smoke, gpu: Gpu, matrix: Matrix) -> Iterator[Speed]:
         promise = _over_pcie(gpu) if part.name in _OVER_PCIE else _of_datasheet(part, model, smoke)
         if promise is not None:
             promised, words = promise
-            yield Speed(part=part.name, reached=part.rate, promised=promised, unit=part.unit, promise=words)
+            yield Speed(
+                framework=smoke.framework,
+                gpu=gpu.index,
+                part=part.name,
+                reached=part.rate,
+                promised=promised,
+                unit=part.unit,
+                promise=words,
+            )
 
 
 def figures(gpu: Gpu, matrix: Matrix) -> GpuModel | None:

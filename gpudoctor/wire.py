@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from gpudoctor import findings as f
-from gpudoctor.facts import Facts, Proof, Smoke, SmokeResult, SmokeStage
+from gpudoctor.facts import Facts, Part, Precision, Proof, Smoke, SmokeResult, SmokeStage, Training
 
 SCHEMA: Literal["gpudoctor.report/1"] = "gpudoctor.report/1"
 
@@ -127,8 +127,27 @@ class SmokeEvidenceWire(_Wire, frozen=True, kw_only=True):
     proofs: dict[str, ProofWire]
 
 
+class PartWire(_Wire, frozen=True, kw_only=True):
+    """One operation, checked against the CPU (``holds`` null: not compared) and timed.
+
+    ``promised`` is what the GPU's datasheet or its link promises, in ``unit`` as ``rate`` is; ``promise`` says which.
+    """
+
+    name: str
+    holds: bool | None
+    detail: str
+    error: str | None
+    rate: float | None
+    unit: str | None
+    promised: float | None
+    promise: str | None
+
+
 class SmokeWire(_Wire, frozen=True, kw_only=True):
-    """One smoke-training job. ``stage`` is the last stage that began, ``gpu`` NVML's index."""
+    """One smoke-training job. ``stage`` is the last stage that began, ``gpu`` NVML's index.
+
+    ``precision`` is a score of the network; ``precision_mode`` the number format that it trained in.
+    """
 
     framework: str
     device: str
@@ -141,6 +160,11 @@ class SmokeWire(_Wire, frozen=True, kw_only=True):
     recall: float | None
     f1: float | None
     examples_per_second: float | None
+    cpu_examples_per_second: float | None
+    mig: str | None
+    precision_mode: Precision
+    perceptron: Training | None
+    parts: tuple[PartWire, ...]
     evidence: SmokeEvidenceWire
 
 
@@ -209,7 +233,7 @@ def to_wire(report: f.Report, *, fail_on: FailOn = "error") -> ReportWire:
         unknown=tuple(UnknownWire(what=u.what, why=u.why, settled_by=u.settled_by) for u in report.unknown),
         silenced=tuple(SilencedWire(rule=s.rule, by=s.by) for s in report.silenced),
         reading=_reading(report.reading) if report.reading else None,
-        smoke=tuple(map(_smoke, report.smoke)),
+        smoke=tuple(_smoke(smoke, report) for smoke in report.smoke),
         facts=report.facts,
         seconds=report.seconds,
     )
@@ -248,7 +272,7 @@ def _reading(reading: f.Reading) -> ReadingWire:
     return ReadingWire(lines=reading.lines, recognised=reading.recognised, cut=reading.cut)
 
 
-def _smoke(smoke: Smoke) -> SmokeWire:
+def _smoke(smoke: Smoke, report: f.Report) -> SmokeWire:
     return SmokeWire(
         framework=smoke.framework,
         device=smoke.device,
@@ -261,7 +285,26 @@ def _smoke(smoke: Smoke) -> SmokeWire:
         recall=smoke.recall,
         f1=smoke.f1,
         examples_per_second=smoke.examples_per_second,
+        cpu_examples_per_second=smoke.cpu_examples_per_second,
+        mig=smoke.mig,
+        precision_mode=smoke.precision_mode,
+        perceptron=smoke.perceptron,
+        parts=tuple(_part(part, smoke, report) for part in smoke.parts),
         evidence=_smoke_evidence(smoke),
+    )
+
+
+def _part(part: Part, smoke: Smoke, report: f.Report) -> PartWire:
+    speed = report.speed_of(smoke, part)
+    return PartWire(
+        name=part.name,
+        holds=part.holds,
+        detail=part.detail,
+        error=part.error,
+        rate=part.rate,
+        unit=part.unit,
+        promised=speed.promised if speed else None,
+        promise=speed.promise if speed else None,
     )
 
 

@@ -30,6 +30,7 @@ from gpudoctor.facts import (
     Nvml,
     OtherEnvironment,
     OtherEnvironments,
+    Part,
     PciDevice,
     PciDevices,
     Proof,
@@ -53,6 +54,7 @@ from gpudoctor.findings import (
     Severity,
     Unknown,
 )
+from gpudoctor.speed import Speed
 
 CREATED = "2026-11-21T09:00:00Z"
 VERSION = "0.1.0"
@@ -208,6 +210,45 @@ def healthy() -> Report:
         smokes=tuple(smoke(name, index) for name in ("torch", "tensorflow") for index in (0, 1)),
     )
     return _report(facts=facts, outcomes=_outcomes(61, wsl_unsupported="not-applicable"))
+
+
+PARTS = (
+    Part(
+        name="matrix-product-fp32",
+        holds=True,
+        detail="8192 wide",
+        rate=51.2,
+        unit="TFLOP/s",
+    ),
+    Part(name="matrix-product-bf16", holds=True, detail="8192 wide", rate=782.4, unit="TFLOP/s"),
+    Part(name="copy-inside-gpu", holds=True, rate=2912.0, unit="GB/s"),
+    Part(name="copy-to-gpu-pinned", holds=True, rate=54.3, unit="GB/s"),
+    Part(name="fft", holds=False, detail="off by 3.0e-01 of their size", rate=2.1, unit="TFLOP/s"),
+    Part(name="sparse-product", holds=None, detail="no time left"),
+    Part(name="compile", holds=None, error="RuntimeError: [bold]no compiler"),
+)
+
+
+def timed() -> Report:
+    """The healthy machine whose parts were timed on GPU 1."""
+    report = healthy()
+    first, second = (smoke("torch", index, cpu_examples_per_second=2210.0) for index in (0, 1))
+    facts = replace(report.facts, smokes=(first, replace(second, parts=PARTS)))
+    promised = {"matrix-product-fp32": 67.0, "matrix-product-bf16": 989.0, "copy-inside-gpu": 3350.0}
+    speeds = tuple(
+        Speed(
+            framework="torch",
+            gpu=1,
+            part=part.name,
+            reached=part.rate or 0.0,
+            promised=promised[part.name],
+            unit=part.unit or "",
+            promise="datasheet of NVIDIA H100 80GB HBM3",
+        )
+        for part in PARTS
+        if part.name in promised
+    )
+    return replace(report, facts=facts, speeds=speeds)
 
 
 def quick() -> Report:

@@ -35,6 +35,7 @@ from gpudoctor.facts import (
     NvLink,
     Nvml,
     OtherEnvironments,
+    Part,
     PciDevices,
     Scheduler,
     Smoke,
@@ -45,6 +46,7 @@ from gpudoctor.facts import (
 )
 from gpudoctor.findings import Confidence, Finding, Reading, Report, Severity, Unknown, Where
 from gpudoctor.render import text
+from gpudoctor.speed import Speed
 from gpudoctor.views import NVIDIA_VENDOR
 
 FRAMEWORK_TITLES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
@@ -681,10 +683,54 @@ def _toolkits(report: Report, facts: Facts) -> Row | None:
 
 def smoke_rows(report: Report) -> tuple[Row, ...]:
     """A line for each smoke job: what it measured, or where it stopped and why."""
-    return tuple(
+    rows = (
         Row(FRAMEWORK_TITLES[smoke.framework], _smoke_value(smoke), _smoke_mark(report, smoke))
         for smoke in report.smoke
     )
+    return (*rows, *_speed_row(report))
+
+
+_PART_WORDS = {
+    "matrix-product-fp32": "fp32 matrix product",
+    "matrix-product-tf32": "tf32 matrix product",
+    "matrix-product-fp16": "fp16 matrix product",
+    "matrix-product-bf16": "bf16 matrix product",
+    "copy-inside-gpu": "memory",
+    "copy-to-gpu-pinned": "host→GPU",
+    "copy-from-gpu-pinned": "GPU→host",
+}
+_SHOWN_SPEEDS = ("matrix-product-bf16", "matrix-product-fp16", "copy-inside-gpu", "copy-to-gpu-pinned")
+
+
+def _speed_row(report: Report) -> Iterator[Row]:
+    """What the slowest GPU reached of what is promised; of the 16-bit products the one that has a figure."""
+    slowest = min(report.speeds, key=lambda speed: speed.share, default=None)
+    if slowest is None:
+        return
+    own = [one for one in report.speeds if (one.gpu, one.framework) == (slowest.gpu, slowest.framework)]
+    listed = {one.part: one for one in own}
+    if "matrix-product-bf16" in listed:
+        listed.pop("matrix-product-fp16", None)
+    told = [speed_words(listed[name]) for name in _SHOWN_SPEEDS if name in listed]
+    several = len({one.gpu for one in report.speeds}) > 1
+    which = f"GPU {slowest.gpu}, the slowest: " if several else ""
+    mark = Mark.WARNING if report.findings_of("smoke-slow") else Mark.OK
+    yield Row("Speed", which + ", ".join(told or [speed_words(slowest)]), mark)
+
+
+def speed_words(speed: Speed) -> str:
+    """``bf16 matrix product 782 of 989 TFLOP/s``."""
+    name = _PART_WORDS.get(speed.part, speed.part)
+    return f"{name} {text.significant(speed.reached)} of {text.significant(speed.promised)} {speed.unit}"
+
+
+def part_words(part: Part, smoke: Smoke, report: Report) -> str:
+    """What one part came to, in one sentence without a full stop."""
+    speed = report.speed_of(smoke, part)
+    rate = f"{text.significant(part.rate)} {part.unit}" if part.rate is not None and part.unit else ""
+    promised = f"{speed.share:.0%} of {text.significant(speed.promised)} ({speed.promise})" if speed else ""
+    told = [part.error or "", rate, promised, part.detail]
+    return f"{part.name}: {', '.join(one for one in told if one)}"
 
 
 def smoke_device(smoke: Smoke) -> str:
@@ -736,9 +782,15 @@ def _measured(smoke: Smoke) -> Iterator[str]:
     if smoke.accuracy is not None:
         yield f"accuracy {text.number(smoke.accuracy)}"
     if smoke.examples_per_second is not None:
-        yield f"{text.rate(smoke.examples_per_second)} images/s"
+        yield f"{text.rate(smoke.examples_per_second)} images/s{_speed_up(smoke)}"
     if smoke.seconds is not None:
         yield text.seconds(smoke.seconds)
+
+
+def _speed_up(smoke: Smoke) -> str:
+    if smoke.gpu is None or not smoke.examples_per_second or not smoke.cpu_examples_per_second:
+        return ""
+    return f", {text.significant(smoke.examples_per_second / smoke.cpu_examples_per_second, 2)} × CPU"
 
 
 # ------------------------------------------------------------------------------------------------ the counts

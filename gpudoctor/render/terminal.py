@@ -397,6 +397,7 @@ def _details(page: _Page, report: Report) -> None:
     _evidence(page, report)
     _unrecognised(page, report)
     _proofs(page, report)
+    _parts(page, report)
     _outcomes(page, report)
 
 
@@ -437,6 +438,16 @@ def _proofs(page: _Page, report: Report) -> None:
             detail = f"; {proof.detail}" if proof.detail else ""
             words = f"{proof.name}: {_HOLDS_WORDS[proof.holds]}{needed}{detail}"
             page.paragraph(page.marked(_HOLDS[proof.holds], words), indent=4, hang=6)
+
+
+def _parts(page: _Page, report: Report) -> None:
+    for smoke in report.smoke:
+        if smoke.parts:
+            on = summary.smoke_device(smoke)
+            _heading(page, f"Parts of the smoke job: {summary.FRAMEWORK_TITLES[smoke.framework]} on {on}")
+        for part in smoke.parts:
+            mark = Mark.FAULT if part.error or part.holds is False else Mark.OK if part.holds else Mark.UNKNOWN
+            page.paragraph(page.marked(mark, summary.part_words(part, smoke, report)), indent=4, hang=6)
 
 
 _OUTCOMES: tuple[tuple[str, str, Mark], ...] = (

@@ -147,6 +147,15 @@ def small(value: float) -> str:
     return number(value) if value == 0 or not abs(value) < 0.005 else f"{value:.1g}"
 
 
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many digits that count, grouped from 1,000 up: ``0.42``, ``53.1``, ``1,792``."""
+    if not math.isfinite(value) or value == 0:
+        return number(value, 0)
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    short = number(value, decimals)
+    return short.rstrip("0").rstrip(".") if "." in short else short
+
+
 def rate(value: float) -> str:
     """A speed: whole and grouped from 100 up, with one decimal below."""
     return number(value, 0 if abs(value) >= 100 else 1)

@@ -108,6 +108,11 @@ def test_the_report_has_the_published_fields_in_their_order() -> None:
         "recall": 0.989,
         "f1": 0.99,
         "examples_per_second": None,
+        "cpu_examples_per_second": None,
+        "mig": None,
+        "precision_mode": "fp32",
+        "perceptron": None,
+        "parts": [],
         "evidence": {
             "error": "CUDA_ERROR_INVALID_HANDLE",
             "ended": "signal SIGABRT",

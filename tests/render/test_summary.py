@@ -32,7 +32,19 @@ from gpudoctor.facts import (
     Wsl,
 )
 from gpudoctor.findings import Confidence, Finding, Outcome, Report, Severity
-from gpudoctor.render.summary import Headline, Mark, Row, counts, headline, other_environments, place, rows, smoke_words
+from gpudoctor.render.summary import (
+    Headline,
+    Mark,
+    Row,
+    counts,
+    headline,
+    other_environments,
+    part_words,
+    place,
+    rows,
+    smoke_rows,
+    smoke_words,
+)
 from tests import reports
 
 
@@ -372,3 +384,28 @@ def test_every_rule_is_counted_once() -> None:
     report = replace(reports.healthy(), outcomes=outcomes, findings=findings)
     assert counts(report) == "7 rules: 2 passed, 1 error, 1 warning, 1 not applicable, 1 crashed, 1 not judged"
     assert counts(replace(report, outcomes=())) == "No rule was run"
+
+
+def test_a_smoke_row_tells_the_speed_up_and_the_last_row_what_was_reached_of_what_is_promised() -> None:
+    assert smoke_rows(reports.timed())[1:] == (
+        Row(
+            "PyTorch",
+            "GPU 1 proved: loss 2.30 → 0.05 █▆▄▂▁▁▁▁, accuracy 0.99, 212,000 images/s, 96 × CPU, 6.1 s",
+            Mark.OK,
+        ),
+        Row("Speed", "bf16 matrix product 782 of 989 TFLOP/s, memory 2,912 of 3,350 GB/s", Mark.OK),
+    )
+
+
+def test_each_part_is_told_in_a_line() -> None:
+    report = reports.timed()
+    job = report.smoke[1]
+    assert [part_words(part, job, report) for part in job.parts] == [
+        "matrix-product-fp32: 51.2 TFLOP/s, 76% of 67 (datasheet of NVIDIA H100 80GB HBM3), 8192 wide",
+        "matrix-product-bf16: 782 TFLOP/s, 79% of 989 (datasheet of NVIDIA H100 80GB HBM3), 8192 wide",
+        "copy-inside-gpu: 2,912 GB/s, 87% of 3,350 (datasheet of NVIDIA H100 80GB HBM3)",
+        "copy-to-gpu-pinned: 54.3 GB/s",
+        "fft: 2.1 TFLOP/s, off by 3.0e-01 of their size",
+        "sparse-product: no time left",
+        "compile: RuntimeError: [bold]no compiler",
+    ]
