@@ -71,9 +71,22 @@ def read_prints(paste: Paste) -> Iterator[Piece]:
     """Every expression with its answer, on the same line or below; then device lists that stand alone."""
     if any(mark in paste.text for mark in _MARKS):
         yield from _answers(paste)
+    if "import " in paste.text:
+        yield from _imports(paste)
     if "PyTorch built with" in paste.text:
         yield from _configuration(paste)
     yield from _device_lists(paste)
+
+
+_IMPORT = re.compile(r"(?:import|from) (?:torch|tensorflow|jax)(?:[ .,;]|$)")
+
+
+def _imports(paste: Paste) -> Iterator[Piece]:
+    """What is imported at a prompt says whose error follows."""
+    for position in sorted(paste.commands):
+        if not paste.taken[position] and _IMPORT.match(paste.texts[position]):
+            paste.take(position)
+            yield message(paste, position)
 
 
 def _answers(paste: Paste) -> Iterator[Piece]:

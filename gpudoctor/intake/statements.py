@@ -19,7 +19,7 @@ Reader = Callable[[str, str, Trust], Iterator[Piece]]
 
 _DECORATION = re.compile(r"[*_`\"'|]{1,4}")
 _BRACKETED = re.compile(r"\s{0,4}\([^()\n]{0,200}\)")
-_COLUMNS = re.compile(r"([A-Za-z][\w. ]{1,30}?) {2,60}(\S.{0,200})$")
+_COLUMNS = re.compile(r"([A-Za-z][\w., ]{1,30}?) {2,60}(\S.{0,200})$")
 _DOTS = re.compile(r" ?\.{4,60} ?")
 
 
@@ -59,13 +59,22 @@ def read(name: str, value: str, where: str, trust: Trust) -> Iterator[Piece] | N
     reader = LABELS.get(name)
     if reader is not None:
         return reader(value, where, trust)
-    if name.startswith("gpu ") and name[4:].isdecimal() and len(name) < 8:
-        return _gpu_number(int(name[4:]), value, where, trust)
+    if name.startswith("gpu ") and _NUMBERS.fullmatch(name, 4):
+        return _same_gpus(name[4:].split(","), value, where, trust)
     if name.endswith(" version") and len(name) < 50 and is_package(name[:-8]):
         return _package(name[:-8])(value, where, trust)
     if is_package(name) and words.version(value) and len(value) < 60:
         return _package(name)(value, where, trust)
     return None
+
+
+_NUMBERS = re.compile(r"\d{1,3}(?:,\d{1,3}){0,31}")
+
+
+def _same_gpus(indices: list[str], value: str, where: str, trust: Trust) -> Iterator[Piece]:
+    """``GPU 0,1,2,3: Tesla P40``, as detectron2 and mmcv print GPUs of one kind."""
+    for index in indices:
+        yield from _gpu_number(int(index), value, where, trust)
 
 
 def read_statements(paste: Paste) -> Iterator[Piece]:

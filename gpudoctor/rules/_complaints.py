@@ -18,6 +18,11 @@ _TORCH = (
 )
 
 
+def speaks_of_torch_alone(printed: Printed) -> bool:
+    """Whether some line names PyTorch and none another framework."""
+    return {line.framework for line in printed.lines} - {None} == {"torch"}
+
+
 def shows_no_gpu(printed: Printed, framework: FrameworkName) -> Evidence | None:
     """The first line that says it of this framework, or of none in particular."""
     for line in printed.lines:

@@ -16,7 +16,7 @@ from gpudoctor.findings import Evidence
 from gpudoctor.matrix import Matrix
 from gpudoctor.relations import CudaVersion
 
-# A function of one of NVIDIA's libraries, by its prefix. The driver's own (cuInit, cuGetProcAddress) are another matter.
+# A function of one of NVIDIA's libraries, by its prefix. Not the driver's (cuInit, cuGetProcAddress).
 CUDA_SYMBOL = r"(?:nccl|cublas|cusolver|cusparse|cufft|curand|cudnn|nvrtc|nvshmem|nvJitLink)\w{2,60}"
 
 # Which libraries a framework opens by name. cuDNN and NCCL are no part of the toolkit.

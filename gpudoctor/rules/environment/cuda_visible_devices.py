@@ -34,16 +34,19 @@ from gpudoctor.views import Printed
 RULE = Rule(masks=("smoke-ran-on-cpu", "tf-cuda-libs-missing"), without_gpu="absent")
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
+_IN_USE = r"Found device \d{1,2} with properties|Created (?:TensorFlow )?device \(?/\S{0,80}device:GPU:\d"
 
 
 @RULE.detector
-def entries_against_gpus(environment: Environment, gpus: Gpus, cuda: CudaDriver | None) -> Verdict:
+def entries_against_gpus(environment: Environment, gpus: Gpus, cuda: CudaDriver | None, printed: Printed) -> Verdict:
     """Read the variable as CUDA does: entries count up to the first invalid one."""
     value = environment.variables.get(VARIABLE)
     if value is None:
         return NotApplicable(f"{VARIABLE} is not set")
     if not gpus.gpus:
         return NotApplicable("no GPU to hide")
+    if heard(printed, _IN_USE):
+        return NotApplicable("a framework lists GPUs under this value, counted anew from 0")
     seen = cuda.count if cuda and cuda.count else len(visible(value, gpus.gpus))
     entries = [entry.strip() for entry in value.split(",")] if value.strip() else []
     if seen and seen >= len(entries):

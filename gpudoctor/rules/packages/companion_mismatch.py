@@ -14,7 +14,7 @@ Install the companion's release that belongs to the installed PyTorch, from the 
 
 ## How it is detected
 By the matrix of the releases that belong together, by the suffixes in their versions (+cu121, torch2.2, cxx11abiTRUE),
-and by the words of the loader and of the companions.
+and by the words of the loader and of the companions, onnxruntime's against the CUDA that is installed.
 
 ## Sources
 - https://github.com/pytorch/vision#installation
@@ -30,13 +30,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Frameworks, Message, Package, Packages
+from gpudoctor.facts import Build, Frameworks, Message, Package, Packages, Toolkits
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.matrix.questions import stable_release
 from gpudoctor.relations import CudaVersion
 from gpudoctor.remedies import InstallPackages, Remedy, Run
-from gpudoctor.rules._libraries import Library, brings
+from gpudoctor.rules._libraries import Library, brings, installed_cudas
 from gpudoctor.rules._texts import first_match, search
 
 RULE = Rule(frameworks=("torch",), without_gpu="none")
@@ -230,6 +230,45 @@ def the_loader_says_so(message: Message, build: Build | None, packages: Packages
         remedies=_remedies(companion, release, matrix) if known and isinstance(release, str) else (_REINSTALL,),
     )
 
+
+# onnxruntime says which of its libraries could not be loaded, and what that one did not find.
+_PROVIDER = (
+    r"Failed to load library (\S{1,300}\.(?:so|dll)) with error: "
+    r"(lib(?:cudart|cublas|cublasLt|cufft|curand|cusolver|cusparse)\.so\.[\d.]{1,6}): cannot open shared object"
+)
+
+
+@RULE.detector
+def made_for_the_cuda_of_another_time(
+    message: Message, toolkits: Toolkits | None, packages: Packages | None, build: Build | None
+) -> Verdict:
+    """A package names its own library and the CUDA library that it lacks, and another CUDA is installed."""
+    match = search(_PROVIDER, message.text)
+    library = Library.parse(match[2]) if match else None
+    if match is None or library is None:
+        return None
+    seen = [(one.version, one.evidence) for one in installed_cudas(toolkits, packages)]
+    if build and build.cuda and re.match(r"\d{1,2}\.\d", build.cuda):
+        seen.append((CudaVersion.parse(build.cuda), cite("torch built with CUDA", build.cuda, build)))
+    others = [(version, evidence) for version, evidence in seen if brings(version, library) is False]
+    if not others or len(others) < len(seen):
+        return NotJudged("no CUDA is seen that lacks this library")
+    name = re.split(r"[/\\]", match[1])[-1]
+    return Found(
+        title=f"{name} was made for the CUDA that has {library.name}; CUDA {others[0][0]} is installed.",
+        detail=match[0],
+        evidence=(cite("message", match[0], message), *(evidence for _, evidence in others)),
+        remedies=(_OF_THIS_CUDA,),
+        confidence=Confidence.LIKELY,
+    )
+
+
+_OF_THIS_CUDA = Run(
+    title="Install the package's release for this CUDA",
+    where="environment",
+    note="onnxruntime-gpu needs CUDA 11 up to 1.18 and CUDA 12 with cuDNN 9 from 1.19 on: "
+    "https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html",
+)
 
 _RUNTIME = r"Error: (lib(?:cudart|cublas|cusparse|cufft|cusolver)\.so\.[\d.]{1,6}): cannot open shared object"
 

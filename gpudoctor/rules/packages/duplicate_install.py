@@ -15,8 +15,8 @@ Remove all of them, then install one.
 
 ## How it is detected
 By distributions of the same name in several folders of sys.path, and by distributions that install the same import
-package in different versions. Meta packages that belong together (tensorflow and tensorflow-intel, conda's
-tensorflow-base) are no duplicates.
+package in different versions, CuPy and onnxruntime included. Meta packages that belong together (tensorflow and
+tensorflow-intel, conda's tensorflow-base) are no duplicates.
 
 ## Sources
 - https://docs.python.org/3/library/site.html
@@ -24,6 +24,8 @@ tensorflow-base) are no duplicates.
 """
 
 from __future__ import annotations
+
+import re
 
 from packaging.version import InvalidVersion, Version
 
@@ -99,6 +101,33 @@ def _before_2_1(package: Package) -> bool:
         return False
 
 
+# Distributions beside the frameworks that write one import package: the last one installed wins, in part.
+_FAMILIES = (
+    ("cupy", re.compile(r"cupy(?:-cuda\d{2,3}x?|-rocm[\w-]{2,8})?")),
+    ("onnxruntime", re.compile(r"onnxruntime(?:-gpu|-directml)?")),
+)
+
+
+@RULE.detector
+def several_of_another_package(packages: Packages) -> Verdict:
+    """CuPy for two CUDAs, or onnxruntime for CPU and GPU, in one folder."""
+    for module, form in _FAMILIES:
+        listed = [p for p in packages.packages if form.fullmatch(p.name) and p.metadata]
+        if len({p.name for p in listed}) < 2 or len({p.location for p in listed}) > 1:
+            continue
+        return Found(
+            title=f"{len(listed)} distributions of {module} are installed over one another: "
+            + ", ".join(f"{p.name} {p.version or '?'}" for p in listed)
+            + ".",
+            detail="They write the same files. The last one installed wins.",
+            evidence=tuple(cite(p.name, p.version, packages) for p in listed),
+            remedies=(UninstallPackages(names=tuple(p.name for p in listed), title="Remove all copies"),),
+            severity=Severity.WARNING,
+            confidence=Confidence.LIKELY,
+        )
+    return Passed("one distribution of each package")
+
+
 _DISTRIBUTION = (
     r"(?<![\w.-])(?:tensorflow-gpu|tensorflow-cpu|tensorflow|tf-nightly-gpu|tf-nightly-cpu|tf-nightly|torch"
     r"|pytorch|jaxlib)(?![\w.-])"
@@ -107,7 +136,7 @@ _BOTH = (
     rf"{_DISTRIBUTION} and {_DISTRIBUTION} (?:are|were) both installed",
     rf"\bboth {_DISTRIBUTION} .{{0,30}}and {_DISTRIBUTION} .{{0,30}}(?:are|were)? ?installed",
     # pip looks at "multiple versions of torch to determine which" one to take.
-    rf"(?:two|several|multiple|different) (?:copies|versions|installations) of (?:the )?{_DISTRIBUTION}(?! to determine)",
+    rf"(?:two|several|multiple|different) (?:copies|versions|installations) of (?:the )?{_DISTRIBUTION}(?! to determ)",
     r"multiple CuPy packages are installed",
     r"(?<![\w.-])cupy(?:-cuda\d{2,3}x?)?, cupy-(?:cuda|rocm)[\w-]{2,6}(?![\w.-])",
 )

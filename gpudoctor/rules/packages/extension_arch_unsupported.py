@@ -7,14 +7,16 @@ device".
 
 ## Why it happens
 The extension's release leaves this GPU out: too old for it (flash-attn 2 needs 8.0, vLLM's wheels 7.0), or newer than
-the release; or it was compiled here for another GPU (TORCH_CUDA_ARCH_LIST).
+the release; or it was compiled here for another GPU (TORCH_CUDA_ARCH_LIST), or with a CUDA toolkit that is older than
+the GPU. Triton compiles on the spot with a compiler of its own, which may be older than the GPU too.
 
 ## How to fix
 Take a release of the extension that has this GPU, compile it for this GPU, or do without it.
 
 ## How it is detected
-CUDA's words together with the architecture list of the installed PyTorch, which covers every GPU here; and the lowest
-capability that the matrix knows of the extension.
+CUDA's words together with the architecture list of the installed PyTorch, which covers every GPU here, or with a CUDA
+toolkit that cannot compile for it; the words of Triton's compiler; and the lowest capability that the matrix knows of
+the extension.
 
 ## Sources
 - https://docs.nvidia.com/cuda/cuda-c-programming-guide/#application-compatibility
@@ -24,13 +26,15 @@ capability that the matrix knows of the extension.
 
 from __future__ import annotations
 
+import re
+
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Frameworks, Gpus, Imported, Message, Packages
+from gpudoctor.facts import Build, Frameworks, Gpus, Imported, Message, Packages, Toolkits
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
-from gpudoctor.relations import Capability
+from gpudoctor.relations import Capability, CudaVersion
 from gpudoctor.remedies import Run
-from gpudoctor.rules._architectures import covers_every_gpu
+from gpudoctor.rules._architectures import covers_every_gpu, knows
 from gpudoctor.rules._texts import first_match
 from gpudoctor.views import capabilities_of
 
@@ -150,6 +154,37 @@ def lowest_capability_of_the_extension(packages: Packages, gpus: Gpus, matrix: M
 
 
 @RULE.detector
+def compiled_with_a_toolkit_older_than_the_gpu(
+    message: Message, build: Build, gpus: Gpus, toolkits: Toolkits, imported: Imported | None, matrix: Matrix
+) -> Verdict:
+    """CUDA misses a kernel; PyTorch's CUDA knows every GPU here, and the toolkit that compiles extensions does not."""
+    text = first_match(_TEXTS, message.text)
+    wanted = [Capability.parse(value) for value in capabilities_of(gpus)]
+    if text is None or not wanted:
+        return None
+    if covers_every_gpu(build, imported, gpus) is not None:
+        return NotApplicable("whether PyTorch has kernels for this GPU is known")
+    compilers = [(t.nvcc, CudaVersion.parse(t.nvcc)) for t in toolkits.toolkits if re.match(r"\d+\.\d", t.nvcc or "")]
+    if not compilers or not re.match(r"\d+\.\d", build.cuda or ""):
+        return NotJudged("the toolkit or PyTorch's CUDA is not known")
+    own = all(knows(CudaVersion.parse(build.cuda or ""), one, matrix) for one in wanted)
+    if not own or any(knows(version, one, matrix) is not False for _, version in compilers for one in wanted[:1]):
+        return NotApplicable("the toolkit here can compile for this GPU, or PyTorch's cannot")
+    return Found(
+        title=f"The CUDA toolkit {compilers[0][0]} cannot compile for this GPU ({wanted[0]}), so an extension that was "
+        "compiled with it has no kernels for it.",
+        detail=text,
+        evidence=(
+            cite("message", text, message),
+            cite("nvcc", compilers[0][0], toolkits),
+            cite("torch built with CUDA", build.cuda, build),
+        ),
+        remedies=(_remedy(capabilities_of(gpus)),),
+        confidence=Confidence.LIKELY,
+    )
+
+
+@RULE.detector
 def compiler_older_than_the_gpu(
     message: Message, gpus: Gpus | None, packages: Packages | None, frameworks: Frameworks | None
 ) -> Verdict:
@@ -162,12 +197,13 @@ def compiler_older_than_the_gpu(
         return NotApplicable("XLA compiles for TensorFlow by itself")
     triton = packages.version("triton") if packages else None
     name = f"Triton {triton}" if triton else "Triton"
+    known = capabilities_of(gpus)
     return Found(
         title=f"The compiler of {name} does not know this GPU.",
         detail=text,
         evidence=(
             cite("message", text, message),
-            *((cite("compute capability", ", ".join(capabilities_of(gpus)), gpus),) if capabilities_of(gpus) else ()),
+            *((cite("compute capability", ", ".join(known), gpus),) if gpus and known else ()),
             *((cite("triton", triton, packages),) if packages and triton else ()),
         ),
         remedies=(_NEWER_TRITON,),

@@ -6,7 +6,8 @@ Compiled code asks for symbols of at least one version of the C library (GLIBC_2
 
 ## Why it happens
 An old distribution (CentOS 7 has glibc 2.17); a build that was made on a newer system; in a conda environment, a
-libstdc++ of the system that comes before the environment's own newer one.
+libstdc++ of the system that comes before the environment's own newer one. Alpine Linux has musl in glibc's place,
+for which no framework has wheels: "Error relocating …: symbol not found".
 
 ## How to fix
 GLIBC: use a newer distribution, a container, or a release of the framework for this glibc. Never replace the
@@ -14,8 +15,8 @@ system's C library. GLIBCXX or CXXABI: install a newer libstdc++ in the environm
 LD_LIBRARY_PATH come before it.
 
 ## How it is detected
-By the loader's words, by pip's refusal together with this system's glibc, and by the matrix of the glibc that each
-release's wheels need.
+By the words of glibc's loader and of musl's, by pip's refusal together with this system's glibc, and by the matrix of
+the glibc that each release's wheels need.
 
 ## Sources
 - https://peps.python.org/pep-0600/
@@ -100,8 +101,10 @@ _MUSL = (
     r"Error loading shared library ld-linux\S{1,40}: No such file or directory",
 )
 _NO_WHEEL = (
-    r"(?:No matching distribution found for|Could not find a version that satisfies the requirement) "
-    r"(?:torch|tensorflow|jax|nvidia-)[\w.-]{0,30}",
+    (
+        r"(?:No matching distribution found for|Could not find a version that satisfies the requirement) "
+        r"(?:torch|tensorflow|jax|nvidia-)[\w.-]{0,30}"
+    ),
     r"Distribution `(?:torch|tensorflow|jax|nvidia-)\S{0,60} .{0,120}doesn't have a source distribution or wheel",
     r"PyTorch does not currently provide packages for PyPI",
 )

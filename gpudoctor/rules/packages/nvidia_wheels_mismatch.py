@@ -27,8 +27,10 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, Framework, Imported, Message, Pins, UnmetPin
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Severity, Verdict
 from gpudoctor.remedies import InstallPackages
+from gpudoctor.rules._complaints import speaks_of_torch_alone
 from gpudoctor.rules._libraries import CUDA_SYMBOL
 from gpudoctor.rules._texts import first_match
+from gpudoctor.views import Printed
 from gpudoctor.words import CUDA_BUILD_ONLY, name_of
 
 RULE = Rule(masks=("smoke-ran-on-cpu", "tf-cuda-libs-missing", "jax-cpu-build", "jax-plugin-mismatch"))
@@ -89,10 +91,15 @@ _TEXTS = (
 )
 
 
+_OF_OLD = (rf"ImportError: {_LIBRARIES}\w{{0,40}}\.so\.\d{{1,2}}\.\d: cannot open shared object file",)
+
+
 @RULE.detector
-def the_loader_says_so(message: Message, pins: Pins | None) -> Verdict:
+def the_loader_says_so(message: Message, pins: Pins | None, printed: Printed) -> Verdict:
     """The dynamic loader misses a CUDA library or a symbol in one while the framework is imported."""
     text = first_match(_TEXTS, message.text)
+    if text is None and speaks_of_torch_alone(printed):
+        text = first_match(_OF_OLD, message.text)
     if text is None:
         return None
     if pins is not None and not pins.unmet:

@@ -15,7 +15,7 @@ was registered from that environment.
 
 ## How it is detected
 By a missing module that the package list shows; by programs of Windows that are started inside WSL; by the
-environments nearby that hold the framework.
+environments nearby that hold the framework, or two interpreters that a text shows.
 
 ## Sources
 - https://docs.python.org/3/installing/index.html
@@ -30,6 +30,7 @@ from gpudoctor.facts import Fact, Message, Packages, Wsl
 from gpudoctor.findings import Confidence, Found, NotApplicable, Verdict
 from gpudoctor.remedies import Run
 from gpudoctor.rules._texts import search
+from gpudoctor.views import Printed
 
 RULE = Rule(
     without_gpu="none",
@@ -74,6 +75,41 @@ def windows_program_in_wsl(message: Message, wsl: Wsl) -> Verdict:
     if match is None:
         return None
     return _found(f"{match[0]} is a program of Windows, started inside WSL.", message.text[:200], message, wsl)
+
+
+# A line that holds a Python's path and little else: what sys.executable and ``which python`` print.
+_EXECUTABLE = (
+    r"^(?:sys\.executable\W{1,4})?['\"]?((?:[A-Za-z]:\\{1,2}|/)[^'\"\n]{1,240}[/\\]python[\d.]{0,5}(?:\.exe)?)['\"]?"
+    r"(?: {1,4}[-(#].{1,40})?$"
+)
+# A row of ``conda env list`` (``conda info --envs``); the active one has a star.
+_CONDA_ROW = r"^([\w.-]{1,60}) {1,40}(\* {1,30})?((?:[A-Za-z]:\\|/)[^'\"\n]{1,240})$"
+_AFTER_THEM = {"torch": ("torch",), "tensorflow": ("tensorflow", "tf"), "jax": ("jax",), "jaxlib": ("jax",)}
+
+
+@RULE.detector
+def two_pythons_and_a_missing_module(message: Message, printed: Printed) -> Verdict:
+    """A module is not found, and the text shows two Pythons, or another environment that is named after it."""
+    match = search(_MISSING, message.text)
+    if match is None:
+        return None
+    module = match[1].lower()
+    found = [heard for line in printed.lines if (heard := search(_EXECUTABLE, line.text))]
+    paths = {one[1].replace("\\\\", "\\").lower(): one[1] for one in found}
+    if len(paths) > 1:
+        shown = " and ".join(list(paths.values())[:2])
+        return _found(f"{module} is missing in one of two Pythons: {shown}.", match[0], message, printed)
+    rows = [row for line in printed.lines if (row := search(_CONDA_ROW, line.text))]
+    active = [row for row in rows if row[2]]
+    other = next((row for row in rows if not row[2] and row[1].lower().startswith(_AFTER_THEM[module])), None)
+    if active and other:
+        return _found(
+            f"{module} is missing in the active environment {active[0][1]}; there is one named {other[1]}.",
+            match[0],
+            message,
+            printed,
+        )
+    return NotApplicable("the text shows one Python")
 
 
 _STATED = (

@@ -24,12 +24,15 @@ system; or a build that this GPU and this driver can run and that shows no GPU a
 
 from __future__ import annotations
 
+import re
+
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, CudnnCopies, Gpus, Imported, Message, Nvml, Packages, Toolkits
 from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Verdict
 from gpudoctor.relations import Capability, Coverage, CudaVersion, coverage, cuda_fits, parse_targets
 from gpudoctor.remedies import InstallBuild, Remedy
 from gpudoctor.rules._complaints import shows_no_gpu
+from gpudoctor.rules._printed import heard
 from gpudoctor.rules._texts import first_match, search
 from gpudoctor.rules.tensorflow.tf_cuda_version_mismatch import missing_library
 from gpudoctor.views import DriverCuda, Presence, Printed, capabilities_of
@@ -47,13 +50,13 @@ _NOT_THESE = ("libcuda.so", "nvcuda.dll", "libnvinfer", "nvinfer")
 
 @RULE.detector
 def tensorflow_says_so(
-    message: Message, build: Build | None, imported: Imported | None, presence: Presence | None
+    message: Message, build: Build | None, imported: Imported | None, presence: Presence | None, printed: Printed
 ) -> Verdict:
     """TensorFlow names a library that it could not open, or says that it skips the GPUs."""
     named = search(_LIBRARY, message.text)
     if named and named[1].startswith(_NOT_THESE):
         return None
-    library = named[1] if named else wanted.name if (wanted := missing_library(message, build)) else None
+    library = named[1] if named else wanted.name if (wanted := missing_library(message, build, printed)) else None
     text = named[0] if named else message.text[:200] if library else first_match(_CONSEQUENCES, message.text)
     if text is None and presence and presence.present:
         text = first_match(_NO_RUNTIME, message.text)
@@ -119,6 +122,33 @@ def no_gpu_beside_a_working_driver(
         remedies=_remedies(build),
         confidence=Confidence.LIKELY,
         settled_by=("python -c \"import tensorflow as tf; tf.config.list_physical_devices('GPU')\"",),
+    )
+
+
+_WITH_WHEELS = r"tensorflow\[and-cuda\]"
+
+
+@RULE.detector
+def wheels_that_the_release_does_not_find(
+    build: Build, printed: Printed, packages: Packages | None, imported: Imported | None
+) -> Verdict:
+    """TensorFlow 2.16 does not look into the NVIDIA wheels that its extra and-cuda brings; 2.17 does again.
+
+    https://github.com/tensorflow/tensorflow/issues/63362
+    """
+    if not re.match(r"2\.16(?!\d)", build.version) or build.accelerator not in ("cuda", "unknown"):
+        return NotApplicable("not TensorFlow 2.16")
+    wheels = packages is not None and any(p.name.startswith("nvidia-cudnn") for p in packages.packages)
+    if not wheels and heard(printed, _WITH_WHEELS) is None:
+        return NotApplicable("nothing shows that the CUDA libraries came as wheels")
+    if imported is None or imported.available is not False:
+        return NotJudged("whether TensorFlow lists a GPU is not known")
+    return Found(
+        title=f"TensorFlow {build.version} does not find the CUDA libraries that its wheels bring.",
+        detail="Its loader path does not lead to the packages nvidia-*. 2.15 and 2.17 find them.",
+        evidence=(cite("tensorflow", build.version, build), cite("GPUs listed", "none", imported)),
+        remedies=(InstallBuild(framework="tensorflow", release=None),),
+        confidence=Confidence.LIKELY,
     )
 
 

@@ -33,7 +33,7 @@ from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJu
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import CudaVersion
 from gpudoctor.remedies import InstallBuild, Remedy, Run
-from gpudoctor.rules._complaints import shows_no_gpu
+from gpudoctor.rules._complaints import shows_no_gpu, speaks_of_torch_alone
 from gpudoctor.rules._conda import conda_install
 from gpudoctor.rules._libraries import Library, SeenCuda, brings, installed_cudas, serves, toolkits_with
 from gpudoctor.rules._texts import search
@@ -54,11 +54,14 @@ _TOLD = (
 )
 
 
-def missing_library(message: Message, build: Build | None) -> Library | None:
+def missing_library(message: Message, build: Build | None, printed: Printed) -> Library | None:
     """The CUDA library that TensorFlow could not open; of another program's import error only one of TensorFlow's time.
 
-    ``ImportError: libcublas.so.11`` is PyTorch's as well; names with the toolkit's full number are older than that.
+    ``ImportError: libcublas.so.11`` is PyTorch's as well; names with the toolkit's full number are older than that,
+    and PyTorch's only where the text speaks of PyTorch alone.
     """
+    if message.framework is None and build is None and speaks_of_torch_alone(printed):
+        return None
     match = next((found for pattern in _NAMED if (found := search(pattern, message.text))), None)
     library = Library.parse(match[1]) if match else None
     if match is None and (told := search(_TOLD, message.text)):
@@ -79,10 +82,11 @@ def the_name_it_wants(
     interpreter: Interpreter | None,
     system: System | None,
     frameworks: Frameworks | None,
+    printed: Printed,
     matrix: Matrix,
 ) -> Verdict:
     """A library was not opened, and the CUDA that is installed has none of that name."""
-    library = missing_library(message, build)
+    library = missing_library(message, build, printed)
     if library is None:
         return None
     listed = [one.name for one in (frameworks.frameworks if frameworks else ()) if one.installed]

@@ -34,3 +34,9 @@ def test_no_toolkit_and_no_variable_are_healthy_while_nothing_is_compiled() -> N
     """Pitfalls 9 and 13."""
     assert findings(GOOD, RULE) == ()
     assert findings(says("CUDA runtime version: Could not collect"), RULE) == ()
+
+
+def test_pytorchs_cmake_files_say_it_to_a_program_in_cpp() -> None:
+    text = "Your installed Caffe2 version uses CUDA but I cannot find the CUDA"
+    assert verdict(says(text, PASTE)) == ("broken", RULE)
+    assert findings(says("Your installed Caffe2 version uses CUDA", PASTE), RULE) == ()

@@ -76,3 +76,10 @@ def test_a_value_that_may_not_exist_counts_beside_cudas_word(value: str) -> None
 
 def test_gpu_0_exists_wherever_there_is_one() -> None:
     assert findings(says(SAYS_NONE, hiding("0")), RULE) == ()
+
+
+def test_gpus_that_a_framework_lists_under_the_value_are_counted_anew() -> None:
+    facts = hidden("1")
+    assert found(facts, RULE).severity.value == "error"
+    log = "I tensorflow/core/common_runtime/gpu/gpu_device.cc:1105] Found device 0 with properties:"
+    assert findings(says(log, facts), RULE) == ()

@@ -93,3 +93,20 @@ def test_a_loaders_trace_shows_where_a_library_came_from() -> None:
 
 def test_a_variable_alone_is_nothing() -> None:
     assert findings(change(GOOD, environment={"variables": {"LD_LIBRARY_PATH": "/usr/local/cuda/lib64"}}), RULE) == ()
+
+
+def test_the_drivers_library_without_a_number_is_not_where_cudnn_looks() -> None:
+    text = "Could not load library libcudnn_cnn_infer.so.8. Error: libcuda.so: cannot open shared object file"
+    wsl = change(PASTE, wsl=f.Wsl(source="line 1", version=2))
+    facts = says(text, wsl)
+    assert verdict(facts) == ("broken", RULE)
+    assert found(facts, RULE).fixes[0].commands == ("export LD_LIBRARY_PATH=/usr/lib/wsl/lib",)
+    assert findings(facts, "driver-not-installed") == ()
+    assert findings(says(text.replace("libcuda.so:", "libnvrtc.so:"), wsl), RULE) == ()
+
+
+def test_caffe2_compares_cudnn_in_its_own_words() -> None:
+    text = (
+        "RuntimeError: [enforce fail at common_cudnn.h:108] cuDNN compiled (7102) and runtime (7005) versions mismatch"
+    )
+    assert found(says(text, PASTE), RULE).confidence.value == "certain"

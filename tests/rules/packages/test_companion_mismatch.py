@@ -96,3 +96,19 @@ def test_a_library_of_another_cuda_is_looked_for_by_an_extension() -> None:
 )
 def test_bitsandbytes_without_a_library_for_this_cuda(text: str) -> None:
     assert verdict(says(text, f.Facts(origin="paste")))[1] == RULE
+
+
+PROVIDER = (
+    "FAIL : Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.11: cannot open shared "
+    "object file: No such file or directory"
+)
+
+
+def test_a_provider_for_another_cuda_than_the_one_installed() -> None:
+    twelve = f.Toolkit(path="/usr/local/cuda", version="12.1", nvcc="12.1.66", found_by="nvcc")
+    facts = change(PASTE, toolkits=f.Toolkits(source="nvcc", toolkits=(twelve,)))
+    assert found(says(PROVIDER, facts), RULE).title == (
+        "libonnxruntime_providers_cuda.so was made for the CUDA that has libcublasLt.so.11; CUDA 12.1 is installed."
+    )
+    assert findings(says(PROVIDER.replace("libcublasLt.so.11", "libcublasLt.so.12"), facts), RULE) == ()
+    assert findings(says(PROVIDER, PASTE), RULE) == ()

@@ -45,3 +45,20 @@ def test_a_cpu_build_lacks_the_cuda_names_and_is_no_duplicate() -> None:
 
 def test_a_persons_words_are_likely() -> None:
     assert found(says("tensorflow and tensorflow-gpu are both installed", PASTE), RULE).confidence.value == "likely"
+
+
+def test_cupy_for_two_cudas_and_onnxruntime_for_cpu_and_gpu_write_over_one_another() -> None:
+    two = having(("cupy-cuda12x", "14.0.0", "/venv/lib"), ("cupy-cuda13x", "14.0.0", "/venv/lib"))
+    assert found(two, RULE).title == (
+        "2 distributions of cupy are installed over one another: cupy-cuda12x 14.0.0, cupy-cuda13x 14.0.0."
+    )
+    both = having(("onnxruntime", "1.23.2", "/venv/lib"), ("onnxruntime-gpu", "1.23.2", "/venv/lib"))
+    assert found(both, RULE).severity.value == "warning"
+    assert findings(having(("cupy-cuda12x", "14.0.0", "/a"), ("cupy-cuda13x", "14.0.0", "/b")), RULE) == ()
+    assert findings(having(("onnxruntime-gpu", "1.23.2", "/venv/lib")), RULE) == ()
+
+
+def test_cupy_says_so_itself_and_pip_that_looks_at_versions_says_nothing() -> None:
+    assert found(says("    cupy-cuda12x, cupy-cuda13x", PASTE), RULE).severity.value == "error"
+    pip = "INFO: pip is looking at multiple versions of torch to determine which version is compatible"
+    assert findings(says(pip, PASTE), RULE) == ()

@@ -56,3 +56,39 @@ def test_an_extensions_own_words_are_enough() -> None:
 def test_sageattention_names_the_kernels_that_it_was_built_without() -> None:
     text = "AssertionError: SM89 kernel is not available. Make sure you GPUs with compute capability 8.9."
     assert verdict(says(text, f.Facts(origin="paste")))[1] == RULE
+
+
+def test_a_triton_whose_compiler_does_not_know_the_gpu() -> None:
+    paste = f.Facts(origin="paste")
+    for text in (
+        "ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",
+        "'sm_120' is not a recognized processor for this target (ignoring processor)",
+    ):
+        assert found(says(text, paste), RULE).title == "The compiler of Triton does not know this GPU."
+    tensorflow = says("ptxas fatal   : Value 'sm_86' is not defined for option 'gpu-name'", paste, "tensorflow")
+    assert findings(tensorflow, RULE) == ()
+
+
+def test_an_extension_compiled_with_a_toolkit_older_than_the_gpu_has_no_kernels() -> None:
+    facts = change(
+        with_gpu(
+            with_framework(
+                "torch",
+                change(only("torch"), smokes=()),
+                build={"targets": (), "version": "1.3.1", "cuda": "10.1", "channel": "unknown"},
+                imported={"targets": (), "devices": ()},
+            ),
+            name="NVIDIA GeForce RTX 2080 Ti",
+            capability="7.5",
+        ),
+        packages=f.NOT_IN_PASTE,
+        cudnn=f.NOT_IN_PASTE,
+    )
+    old = change(facts, toolkits=f.Toolkits(source="nvcc", toolkits=(tool("8.0"),)))
+    assert found(says(TEXT, old), RULE).title.startswith("The CUDA toolkit 8.0 cannot compile for this GPU (7.5)")
+    new = change(facts, toolkits=f.Toolkits(source="nvcc", toolkits=(tool("10.1"),)))
+    assert findings(says(TEXT, new), RULE) == ()
+
+
+def tool(version: str) -> f.Toolkit:
+    return f.Toolkit(path="/usr/local/cuda", version=version, nvcc=version, found_by="nvcc")

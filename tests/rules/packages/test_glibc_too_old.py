@@ -39,3 +39,23 @@ def test_a_wheel_that_pip_skips_for_the_c_library_is_named() -> None:
     facts = says(text, old)
     assert found(facts, RULE).title == "PyTorch 2.8.0 needs glibc 2.28; this system has 2.17."
     assert findings(says(text, GOOD), RULE) == ()
+
+
+def test_musls_loader_says_by_its_own_words_that_there_is_no_glibc() -> None:
+    text = (
+        "OSError: Error relocating /usr/local/lib/python3.9/site-packages/torch/lib/libgomp-a34b3233.so.1: "
+        "pthread_attr_setaffinity_np: symbol not found"
+    )
+    assert verdict(says(text, PASTE)) == ("broken", RULE)
+    assert findings(says("ImportError: libtorch.so: undefined symbol: _ZN2at4_ops", PASTE), RULE) == ()
+
+
+def test_an_installer_that_finds_no_wheel_on_alpine_lacks_glibc_and_no_other_python_helps() -> None:
+    alpine = change(PASTE, container=f.Container(source="line 1", engine="docker", image="python:3.12-alpine"))
+    text = (
+        "ERROR: Could not find a version that satisfies the requirement torch (from versions: none) "
+        "ERROR: No matching distribution found for torch"
+    )
+    assert verdict(says(text, alpine)) == ("broken", RULE)
+    slim = change(PASTE, container=f.Container(source="line 1", engine="docker", image="python:3.12-slim"))
+    assert findings(says(text, slim), RULE) == ()

@@ -54,3 +54,12 @@ def test_an_attribute_that_a_release_lacks_is_no_shadow() -> None:
 
 def test_a_name_that_tensorflow_2_dropped_is_no_shadow() -> None:
     assert findings(says("AttributeError: module 'tensorflow' has no attribute 'Session'", PASTE), RULE) == ()
+
+
+def test_a_half_made_import_of_the_installed_package_is_no_local_file() -> None:
+    text = (
+        "AttributeError: partially initialized module 'torch' has no attribute 'version' (most likely due to a circle)"
+    )
+    assert found(says(text, PASTE), RULE).confidence.value == "certain"
+    frame = says("File c:\\Anaconda3\\lib\\site-packages\\torch\\_inductor\\config.py:9, in is_fbcode()", PASTE)
+    assert findings(says(text, frame), RULE) == ()

@@ -58,3 +58,35 @@ def test_a_name_with_a_toolkits_full_number_is_older_than_the_wheels() -> None:
 def test_ctranslate2_names_the_library_that_it_cannot_load(name: str) -> None:
     text = f"RuntimeError: Library {name} is not found or cannot be loaded"
     assert verdict(says(text, f.Facts(origin="paste")))[1] == RULE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Attempt to open cnn_infer failed: handle=0 error: libcudnn_cnn_infer.so.8: cannot open shared object file",
+        "OSError: libcudart.so.10.1: cannot open shared object file: No such file or directory",
+        "undefined symbol: cublasSetEnvironmentMode",
+        "Found cuSPARSE version 12002, but JAX was built against version 12200, which is newer.",
+    ],
+)
+def test_the_loaders_words_are_known_in_any_programs_error(text: str) -> None:
+    assert found(says(text, f.Facts(origin="paste")), RULE).confidence.value == "likely"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dlerror: libcudart.so.11.0: cannot open shared object file: No such file or directory",
+        "undefined symbol: cuGetProcAddress_v2",
+        "ImportError: libcudart.so.9.0: cannot open shared object file: No such file or directory",
+    ],
+)
+def test_the_words_of_other_troubles_are_left_to_their_rules(text: str) -> None:
+    assert findings(says(text, f.Facts(origin="paste")), RULE) == ()
+
+
+def test_an_import_error_of_old_is_pytorchs_where_the_text_speaks_of_pytorch_alone() -> None:
+    text = "ImportError: libcudart.so.9.0: cannot open shared object file: No such file or directory"
+    torch = says("import torch", f.Facts(origin="paste"), "torch")
+    assert verdict(says(text, torch)) == ("broken", RULE)
+    assert verdict(says(text, says("import tensorflow", torch, "tensorflow")))[1] == "tf-cuda-libs-missing"

@@ -85,3 +85,19 @@ def test_a_python_newer_than_the_matrix_is_not_judged_and_an_installed_framework
 def test_other_releases_than_the_pinned_one_are_likely_where_the_python_is_not_known() -> None:
     text = "Could not find a version that satisfies the requirement tensorflow==1.15 (from versions: 2.2.0rc1, 2.2.0)"
     assert found(says(text, PASTE), RULE).confidence.value == "likely"
+
+
+def test_no_distribution_of_any_version_is_the_same_as_an_empty_list() -> None:
+    facts = change(PASTE, system=WINDOWS, interpreter=python("3.14.3"))
+    assert verdict(says("ERROR: No matching distribution found for tensorflow", facts)) == ("broken", RULE)
+    pinned = says("ERROR: No matching distribution found for tensorflow==9.9.9", facts)
+    assert findings(pinned, RULE) == ()
+
+
+def test_uv_finds_no_wheel_for_the_platform() -> None:
+    text = (
+        "error: Distribution `nvidia-cublas-cu12==12.4.5.8 @ registry+https://a.b` can't be installed because it "
+        "doesn't have a source distribution or wheel for the current platform"
+    )
+    assert verdict(says(text, PASTE)) == ("broken", RULE)
+    assert findings(says(text.replace("nvidia-cublas-cu12", "pywin32"), PASTE), RULE) == ()

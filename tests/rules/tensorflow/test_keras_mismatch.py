@@ -51,3 +51,9 @@ def test_what_programs_say(text: str) -> None:
 def test_a_module_of_another_name_is_another_matter() -> None:
     assert findings(says("ModuleNotFoundError: No module named 'keras_cv'", PASTE), RULE) == ()
     assert findings(GOOD, RULE) == ()
+
+
+def test_pips_resolver_names_the_pair_of_a_post_release_too() -> None:
+    text = "tensorflow 2.15.0.post1 requires keras<2.16,>=2.15.0, but you have keras 3.0.3 which is incompatible."
+    assert verdict(says(text, PASTE)) == ("broken", RULE)
+    assert findings(says(text.replace("keras", "numpy"), PASTE), RULE) == ()

@@ -53,3 +53,18 @@ def test_a_build_that_could_use_gpu_and_driver_and_shows_none_did_not_find_its_l
 
 def test_an_incomplete_list_of_packages_says_nothing_of_what_is_missing() -> None:
     assert findings(change(BARE, packages={"complete": False}), RULE) == ()
+
+
+def release(version: str) -> f.Facts:
+    facts = with_framework(
+        "tensorflow",
+        change(f.Facts(origin="paste"), frameworks=only("tensorflow").frameworks),
+        build={"version": version, "accelerator": "unknown", "cuda": None, "cudnn": None, "targets": ()},
+        imported={"available": False, "devices": ()},
+    )
+    return says("python3 -m pip install tensorflow[and-cuda]", facts, "tensorflow")
+
+
+def test_tensorflow_2_16_does_not_find_its_own_wheels_and_2_17_does() -> None:
+    assert verdict(release("2.16.1")) == ("broken", RULE)
+    assert findings(release("2.17.0"), RULE) == ()

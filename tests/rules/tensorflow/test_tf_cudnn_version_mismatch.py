@@ -56,3 +56,11 @@ def test_a_cudnn_older_than_tested_counts_only_where_no_gpu_is_listed() -> None:
     assert found(says("GPUs: []", facts, "tensorflow"), RULE).confidence.value == "likely"
     assert findings(facts, RULE) == ()
     assert findings(GOOD, RULE) == ()
+
+
+def test_jax_compares_in_its_own_words_and_other_libraries_are_another_matter() -> None:
+    text = "Found cuDNN version 8600, but JAX was built against version 8906, which is newer."
+    assert (
+        found(says(text, PASTE, "jax"), RULE).title == "cuDNN 8.6.0 is loaded; the framework was compiled with 8.9.6."
+    )
+    assert findings(says(text.replace("cuDNN", "cuSPARSE"), PASTE, "jax"), RULE) == ()
