@@ -83,8 +83,12 @@ _REMEDIES = (
 
 
 @RULE.detector
-def copies_that_differ(copies: PeerCopies) -> Verdict:
+def copies_that_differ(copies: PeerCopies | None, gpus: Gpus | None) -> Verdict:
     """What arrived when every GPU's memory was copied to every other's, or that a copy never returned."""
+    if copies is None and gpus is not None and len(gpus.gpus) == 1:
+        return NotApplicable("one GPU")
+    if copies is None:
+        return NotJudged("what copies between the GPUs bring is not known: gpudoctor smoke --deep tries them")
     if not copies.copies:
         return NotApplicable("no two GPUs that CUDA may use")
     wrong = [copy for copy in copies.copies if copy.holds is False]

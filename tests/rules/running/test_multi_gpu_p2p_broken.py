@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gpudoctor import facts as f
@@ -114,3 +115,9 @@ def test_the_copies_explain_a_job_that_computed_wrong() -> None:
     )
     facts = change(copied(copy(0, 1, holds=False, error=DIFFERS)), smokes=(wrong,))
     assert verdict(facts) == ("broken", RULE)
+
+
+def test_copies_that_were_not_tried_are_no_pass_where_there_are_several_gpus() -> None:
+    one = GOOD.known_gpus()[0]
+    assert outcome(GOOD, RULE) == "not-applicable"
+    assert outcome(change(gpus={"gpus": (one, msgspec.structs.replace(one, index=1))}), RULE) == "skipped"
