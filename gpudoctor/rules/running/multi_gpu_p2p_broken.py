@@ -29,9 +29,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Gpus, PeerCopies, PeerCopy
+from gpudoctor.facts import Collectives, Environment, Gpus, PeerCopies, PeerCopy
 from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Verdict
 from gpudoctor.remedies import Run, SetVariable
+from gpudoctor.rules._collectives import ONE_MACHINE, between, without_nccl, wrong
 from gpudoctor.rules._printed import SILENT, Heard, heard
 from gpudoctor.views import Printed
 
@@ -128,6 +129,37 @@ def _pairs(copies: Sequence[PeerCopy]) -> str:
 def _told(copy: PeerCopy) -> str:
     way = {True: "direct", False: "by main memory", None: "way not known"}[copy.direct]
     return f"GPU {copy.source_gpu} to GPU {copy.target_gpu} ({way}): {copy.error or 'wrong data'}"
+
+
+@RULE.detector
+def collectives_that_differ(collectives: Collectives | None, environment: Environment | None) -> Verdict:
+    """NCCL ended well and gave other numbers: what the processes sent did not arrive as it was."""
+    if collectives is None or collectives.backend != "nccl":
+        return without_nccl(collectives)
+    if collectives.processes == 1:
+        return NotApplicable("one GPU")
+    differ = wrong(collectives)
+    if not differ:
+        return _all_right(collectives)
+    off = environment is not None and environment.variables.get("NCCL_P2P_DISABLE") == "1"
+    if off:
+        return NotApplicable("NCCL_P2P_DISABLE=1: NCCL went through main memory")
+    names = ", ".join(one.name for one in differ)
+    return Found(
+        title=f"NCCL gives wrong numbers {between(collectives)}: {names}.",
+        detail="\n".join(f"{one.name}: {one.detail}" for one in differ),
+        evidence=tuple(cite(one.name, one.detail, collectives) for one in differ),
+        remedies=_REMEDIES,
+        # Between machines the network may be at fault as well.
+        confidence=Confidence.LIKELY if collectives.nodes == 1 else Confidence.POSSIBLE,
+        settled_by=("NCCL_P2P_DISABLE=1 gpudoctor smoke",) if collectives.nodes == 1 else (ONE_MACHINE,),
+    )
+
+
+def _all_right(collectives: Collectives) -> Verdict:
+    if all(one.holds for one in collectives.collectives):
+        return Passed(f"collective operations {between(collectives)} gave exact results")
+    return NotJudged(f"not every collective operation was compared: {collectives.ending}")
 
 
 @RULE.detector

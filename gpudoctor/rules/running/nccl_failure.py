@@ -14,8 +14,9 @@ Run once with NCCL_DEBUG=INFO: the line with WARN before the error names the cal
 NCCL_SOCKET_IFNAME, give each process its own GPU, open the ports between the nodes.
 
 ## How it is detected
-By NCCL's own errors and warnings. Where a surer cause is named (no driver, /dev/shm too small, broken transfers
-between GPUs), that one explains it.
+By NCCL's own errors and warnings, and by all-reduce, all-gather and broadcast between the GPUs, started by torchrun:
+they failed or did not return once the processes had found one another. Where a surer cause is named (no driver,
+/dev/shm too small, broken transfers between GPUs), that one explains it.
 
 ## Sources
 - https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html
@@ -25,10 +26,11 @@ between GPUs), that one explains it.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Environment
-from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Verdict
+from gpudoctor.facts import Collectives, Environment
+from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Severity, Verdict
 from gpudoctor.remedies import Remedy, Run, SetVariable
-from gpudoctor.rules._printed import SILENT, heard
+from gpudoctor.rules._collectives import NO_FAULT, between, evidence, not_failed, without_nccl
+from gpudoctor.rules._printed import SILENT, Heard, heard
 from gpudoctor.views import Printed
 
 RULE = Rule()
@@ -74,7 +76,7 @@ _OTHERS = (
 @RULE.detector
 def nccl_says_so(printed: Printed, environment: Environment | None) -> Verdict:
     """NCCL's own reason, or the framework's error alone."""
-    reason = next(((found, why) for pattern, why in _REASONS.items() if (found := heard(printed, pattern))), None)
+    reason = _reason(printed)
     error = heard(printed, *_FAILED) or heard(printed, *_TIMED_OUT)
     if reason is None and error is None:
         return NotApplicable(SILENT)
@@ -90,6 +92,52 @@ def nccl_says_so(printed: Printed, environment: Environment | None) -> Verdict:
         confidence=Confidence.POSSIBLE if late else Confidence.LIKELY,
         settled_by=("NCCL_DEBUG=INFO (in front of the command)",),
     )
+
+
+_BEFORE_NCCL = ("start", "import", "init")
+
+
+@RULE.detector
+def collectives_fail(collectives: Collectives | None, printed: Printed, environment: Environment | None) -> Verdict:
+    """The collective job of a smoke run: an error or a hang while NCCL connected the processes or carried data."""
+    if collectives is None or collectives.backend != "nccl":
+        return without_nccl(collectives)
+    if collectives.ended is None or collectives.ended in NO_FAULT:
+        return not_failed(collectives)
+    if collectives.stage in _BEFORE_NCCL and "nccl" not in (collectives.error or "").lower():
+        return NotApplicable(f"the job ended before NCCL began: {collectives.ending}")
+    if other := heard(printed, *_OTHERS):
+        return NotApplicable(f"the reason is another: {other.text}")
+    reason = _reason(printed)
+    return Found(
+        title=reason[1] if reason else f"NCCL {_what(collectives)} {between(collectives)}.",
+        detail="; ".join(text for text in (reason[0].text if reason else "", collectives.error) if text),
+        evidence=(*((reason[0].evidence,) if reason else ()), *evidence(collectives), *_variables(environment)),
+        remedies=_remedies(environment, reason[1] if reason else ""),
+        # One process computes without NCCL; one that lost another is no cause, and may be the only one heard here.
+        severity=Severity.WARNING if collectives.processes == 1 else None,
+        confidence=Confidence.POSSIBLE if collectives.waited and reason is None else Confidence.LIKELY,
+        settled_by=_settled_by(collectives),
+    )
+
+
+def _what(collectives: Collectives) -> str:
+    if collectives.waited:
+        return f"lost the connection to a process at {collectives.stage}"
+    return f"hung at {collectives.stage}" if collectives.ended == "hung" else f"failed at {collectives.stage}"
+
+
+def _settled_by(collectives: Collectives) -> tuple[str, ...]:
+    if collectives.waited and collectives.nodes > 1:
+        return ("the report of gpudoctor smoke on the other machines",)
+    smoke = "gpudoctor smoke" if collectives.nodes == 1 else "the same gpudoctor smoke"
+    direct = (f"NCCL_P2P_DISABLE=1 {smoke}",) if collectives.ended == "hung" and collectives.processes > 1 else ()
+    return (*direct, f"NCCL_DEBUG=INFO {smoke}")
+
+
+def _reason(printed: Printed) -> tuple[Heard, str] | None:
+    """NCCL's own line, and what it means."""
+    return next(((found, why) for pattern, why in _REASONS.items() if (found := heard(printed, pattern))), None)
 
 
 def _variables(environment: Environment | None) -> tuple[Evidence, ...]:

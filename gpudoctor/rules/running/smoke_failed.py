@@ -10,8 +10,9 @@ Any fault that gpudoctor has no rule for yet. The last meaningful line of the fr
 Search for the quoted line together with the framework's version, or take the report to its maintainers.
 
 ## How it is detected
-The child of the job reported an exception, ended with an exit code, or was ended by a signal. Where the job itself is
-proved and only a single operation after it failed (FFT, solver, torch.compile …), it is a warning.
+The child of the job reported an exception, ended with an exit code, or was ended by a signal. It is a warning where the
+job itself is proved and only a single operation after it failed (FFT, solver, torch.compile …), and where processes
+could not work together over gloo, which says nothing of training in one.
 
 ## Sources
 - https://github.com/pytorch/pytorch/issues
@@ -21,8 +22,9 @@ proved and only a single operation after it failed (FFT, solver, torch.compile �
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Smoke
-from gpudoctor.findings import Confidence, Found, Severity, Verdict
+from gpudoctor.facts import Collectives, Smoke
+from gpudoctor.findings import About, Confidence, Found, NotJudged, Severity, Verdict
+from gpudoctor.rules._collectives import NO_FAULT, NO_JOB, between, evidence, not_failed
 from gpudoctor.words import name_of
 
 RULE = Rule(without_gpu="none", last_resort=True)
@@ -55,4 +57,27 @@ def failed_in_a_part(smoke: Smoke) -> Verdict:
         evidence=tuple(cite(part.name, part.error or "", smoke) for part in broken),
         severity=Severity.WARNING,
         confidence=Confidence.LIKELY,
+    )
+
+
+@RULE.detector
+def collectives_ended_with_an_error(collectives: Collectives | None) -> Verdict:
+    """Processes that torchrun started could not work together, after torch was imported."""
+    if collectives is None:
+        return NO_JOB
+    if collectives.ended is None or collectives.ended in NO_FAULT:
+        return not_failed(collectives)
+    if collectives.stage in ("start", "import"):
+        return NotJudged(f"no collective operation began: {collectives.error or collectives.ending}")
+    if collectives.waited:
+        return NotJudged("a process lost the connection to another; which one failed first is not known here")
+    alone = collectives.backend == "gloo" or collectives.processes == 1
+    verb = "hung" if collectives.ended == "hung" else "failed"
+    return Found(
+        title=f"torch.distributed over {collectives.backend} {verb} at {collectives.stage} {between(collectives)}.",
+        detail=collectives.error or collectives.ended,
+        evidence=evidence(collectives),
+        severity=Severity.WARNING if alone else None,
+        confidence=Confidence.LIKELY,
+        about=About(framework="torch"),
     )

@@ -24,9 +24,10 @@ and the same for single operations (matrix products, convolution, FFT, solver, c
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Smoke
-from gpudoctor.findings import Found, Verdict
+from gpudoctor.facts import Collectives, Smoke
+from gpudoctor.findings import About, Found, Passed, Verdict
 from gpudoctor.remedies import Run
+from gpudoctor.rules._collectives import NO_JOB, between, wrong
 from gpudoctor.words import name_of
 
 RULE = Rule(without_gpu="none", masks=("smoke-ran-on-cpu",))
@@ -66,4 +67,22 @@ def numbers_of_a_part(smoke: Smoke) -> Verdict:
         detail="; ".join(f"{part.name}: {part.detail}" for part in wrong) + ".",
         evidence=tuple(cite(part.name, part.detail, smoke) for part in wrong),
         remedies=(_LOG,),
+    )
+
+
+@RULE.detector
+def numbers_of_collectives(collectives: Collectives | None) -> Verdict:
+    """What processes sent one another arrived otherwise, over whatever backend."""
+    if collectives is None:
+        return NO_JOB
+    differ = wrong(collectives)
+    if not differ:
+        return Passed("no collective operation gave wrong numbers")
+    names = ", ".join(one.name for one in differ)
+    return Found(
+        title=f"torch.distributed over {collectives.backend} gives wrong numbers {between(collectives)}: {names}.",
+        detail="; ".join(f"{one.name}: {one.detail}" for one in differ) + ".",
+        evidence=tuple(cite(one.name, one.detail, collectives) for one in differ),
+        remedies=(_LOG,),
+        about=About(framework="torch"),
     )

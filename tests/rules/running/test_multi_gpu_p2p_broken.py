@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import msgspec
 import pytest
 
@@ -115,6 +117,44 @@ def test_the_copies_explain_a_job_that_computed_wrong() -> None:
     )
     facts = change(copied(copy(0, 1, holds=False, error=DIFFERS)), smokes=(wrong,))
     assert verdict(facts) == ("broken", RULE)
+
+
+# ---------------------------------------------------------------------------------------- collective operations
+
+
+def summed(holds: bool | None = False, backend: Literal["nccl", "gloo"] = "nccl", **fields: Any) -> f.Facts:
+    """The good machine after a collective job of eight processes whose all-reduce gave these numbers."""
+    detail = "process 3: 1021 numbers (int64): number 510 is 0, not 3001020; 1 differ"
+    one = f.Collective(name="all-reduce", holds=holds, detail=detail, rank=3)
+    others = tuple(f.Collective(name=name, holds=True) for name in ("all-gather", "broadcast"))
+    values = {"processes": 8, "collectives": (one, *others), **fields}
+    return change(GOOD, collectives=f.Collectives(source="job", backend=backend, **values))
+
+
+def test_wrong_numbers_from_nccl_are_transfers_that_corrupt() -> None:
+    finding = found(summed(), RULE)
+    assert verdict(summed()) == ("broken", RULE)
+    assert finding.title == "NCCL gives wrong numbers between 8 processes: all-reduce."
+    assert (finding.confidence.value, finding.evidence[0].fact) == ("likely", "all-reduce")
+    assert found(summed(), "smoke-wrong-results").because_of == RULE
+
+
+def test_between_machines_the_network_may_be_at_fault_as_well() -> None:
+    finding = found(summed(nodes=2), RULE)
+    assert (finding.confidence.value, finding.settled_by) == ("possible", ("gpudoctor smoke (on each machine alone)",))
+
+
+def test_wrong_numbers_that_no_transfer_between_gpus_can_cause() -> None:
+    off = f.Environment(source="environment", variables={"NCCL_P2P_DISABLE": "1"})
+    for facts in (summed(backend="gloo"), summed(processes=1), change(summed(), environment=off)):
+        assert findings(facts, RULE) == ()
+        assert verdict(facts) == ("broken", "smoke-wrong-results")
+
+
+def test_exact_results_passed_and_what_was_not_compared_did_not() -> None:
+    assert outcome(summed(holds=True), RULE) == "passed"
+    assert outcome(summed(holds=None, ended="hung", stage="all-reduce"), RULE) == "skipped"
+    assert findings(summed(holds=None, ended="hung", stage="all-reduce"), "smoke-wrong-results") == ()
 
 
 def test_copies_that_were_not_tried_are_no_pass_where_there_are_several_gpus() -> None:

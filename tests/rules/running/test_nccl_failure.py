@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 from gpudoctor import facts as f
-from tests.good import GOOD, change, findings, found, says, verdict
+from tests.good import GOOD, change, findings, found, outcome, says, verdict
 
 RULE = "nccl-failure"
 PASTE = f.Facts(origin="paste")
@@ -44,3 +46,77 @@ def test_a_kernel_that_failed_its_own_check_is_no_fault_of_nccl() -> None:
     paste = says(text, f.Facts(origin="paste"))
     assert len(findings(paste, RULE)) == 1
     assert findings(says("RuntimeError: CUDA error: device-side assert triggered", paste), RULE) == ()
+
+
+# ------------------------------------------------------------------------------------------ the collective job
+
+
+def eight(facts: f.Facts = GOOD, **fields: Any) -> f.Facts:
+    """The good machine after a collective job of eight processes over NCCL, of which number 3 hung at all-gather."""
+    values = {"stage": "all-gather", "ended": "hung", "rank": 3, "error": "no sign of work for 60 s", **fields}
+    values = {"source": "job", "backend": "nccl", "processes": 8, **values}
+    return change(facts, collectives=f.Collectives(**values))
+
+
+def test_a_hang_names_its_collective_and_what_would_tell() -> None:
+    finding = found(eight(), RULE)
+    assert verdict(eight()) == ("broken", RULE)
+    assert finding.title == "NCCL hung at all-gather between 8 processes."
+    assert [(item.fact, item.value) for item in finding.evidence] == [
+        ("collective job", "nccl, hung at all-gather"),
+        ("error of process 3", "no sign of work for 60 s"),
+    ]
+    assert finding.settled_by == ("NCCL_P2P_DISABLE=1 gpudoctor smoke", "NCCL_DEBUG=INFO gpudoctor smoke")
+
+
+def test_an_error_is_quoted_and_the_last_resort_is_explained() -> None:
+    facts = eight(ended="exception", stage="connect", error=ERROR)
+    finding = found(facts, RULE)
+    assert (finding.title, finding.detail) == ("NCCL failed at connect between 8 processes.", ERROR)
+    assert found(facts, "smoke-failed").because_of == RULE
+
+
+def test_nccls_own_reason_is_the_title() -> None:
+    line = "node1:7:9 [0] NCCL WARN Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 1b000"
+    assert found(says(line, eight(ended="exception", error=ERROR)), RULE).title == "Two processes use one GPU."
+
+
+def test_too_little_shared_memory_is_another_reason() -> None:
+    line = "NCCL WARN Error while creating shared memory segment /dev/shm/nccl-x (size 9637888)"
+    assert findings(says(line, eight(ended="exception", error="NCCL error in: x.cpp:1")), RULE) == ()
+
+
+def test_a_process_that_only_lost_another_is_no_sure_cause() -> None:
+    error = "ncclRemoteError: A call failed possibly due to a network error or a remote process exiting prematurely"
+    facts = eight(ended="exception", error=error, waited=True, nodes=2, processes=16)
+    finding = found(facts, RULE)
+    assert finding.title == "NCCL lost the connection to a process at all-gather between 16 processes on 2 machines."
+    assert (finding.confidence.value, finding.severity.value) == ("possible", "warning")
+    assert finding.settled_by == ("the report of gpudoctor smoke on the other machines",)
+    assert findings(facts, "smoke-failed") == ()
+
+
+def test_processes_that_never_found_one_another_are_no_fault_of_nccl() -> None:
+    facts = eight(stage="init", ended="exception", error="DistNetworkError: connect() timed out")
+    assert outcome(facts, RULE) == "not-applicable"
+    assert verdict(facts)[1] == "smoke-failed"
+
+
+def test_one_gpu_that_nccl_fails_on_still_trains() -> None:
+    assert found(eight(processes=1, ended="exception", error=ERROR), RULE).severity.value == "warning"
+    assert found(eight(processes=1, ended="exception", error=ERROR), "smoke-failed").because_of == RULE
+
+
+def test_gloo_that_fails_is_no_fault_of_nccl() -> None:
+    facts = eight(backend="gloo", processes=2, ended="exception", error="RuntimeError: connectFullMesh failed")
+    assert findings(facts, RULE) == ()
+    finding = found(facts, "smoke-failed")
+    assert (finding.severity.value, finding.because_of) == ("warning", None)
+    assert finding.title == "torch.distributed over gloo failed at all-gather between 2 processes."
+
+
+def test_a_job_that_ended_well_passed_and_too_little_time_is_no_fault() -> None:
+    assert outcome(eight(stage="done", ended=None, error=None, rank=None), RULE) == "passed"
+    for ended in ("timed out", "interrupted"):
+        assert outcome(eight(ended=ended), RULE) == "skipped"
+        assert findings(eight(ended=ended), "smoke-failed") == ()
