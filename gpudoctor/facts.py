@@ -10,6 +10,7 @@ The shape has four levels, which the engine calls scopes: the machine (fields of
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -1037,7 +1038,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
         return tuple(framework for framework in listed if framework.installed)
 
 
-_decoder = msgspec.json.Decoder(Facts)
+@cache
+def _decoder() -> msgspec.json.Decoder[Facts]:
+    """Made when it is first needed: it takes longer than to define all records."""
+    return msgspec.json.Decoder(Facts)
 
 
 def encode(facts: Facts) -> bytes:
@@ -1059,7 +1063,7 @@ def _unicode(value: Any) -> Any:
 
 def decode(data: bytes | str) -> Facts:
     """Facts from JSON. Raises ``msgspec.ValidationError`` or ``msgspec.DecodeError``, both ``ValueError``."""
-    return _decoder.decode(data)
+    return _decoder().decode(data)
 
 
 def to_builtins(facts: Facts) -> dict[str, Any]:
