@@ -13,7 +13,7 @@ import itertools
 import operator
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -87,6 +87,10 @@ class Rule:
 # ------------------------------------------------------------------------------- what a type name stands for
 
 Scope = Literal["machine", "gpu", "framework", "smoke", "message"]
+_SCOPES: tuple[Scope, ...] = ("gpu", "framework", "smoke", "message")
+_Group = tuple[Scope, tuple[FrameworkName, ...]]
+_Items = tuple[Any, ...] | Missing
+_Look = Callable[[Any], Hashable]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,14 +153,20 @@ _SCOPED: tuple[tuple[Scope, dict[type, str]], ...] = (
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """A detector with its needs worked out. ``arguments`` are its needs and the matrix, in the order of the call."""
+    """A detector with its needs worked out.
+
+    ``arguments`` are its needs and the matrix, in the order of the call, ``kinds`` the types of these. ``mixed``: not
+    every combination of what it needs belongs together.
+    """
 
     detector: Detector
     needs: tuple[_Need, ...]
     arguments: tuple[_Need, ...]
+    kinds: tuple[type, ...]
     scopes: tuple[Scope, ...]
     droppable: frozenset[Scope]
     inside_framework: bool
+    mixed: bool
 
     @classmethod
     def of(cls, detector: Detector, arguments: tuple[_Need, ...]) -> _Plan:
@@ -165,7 +175,9 @@ class _Plan:
         scopes: tuple[Scope, ...] = tuple(dict.fromkeys(need.scope for need in needs if need.scope != "machine"))
         droppable = frozenset(scope for scope in scopes if all(need.optional for need in needs if need.scope == scope))
         inside = any(need.scope == "framework" and not need.optional and not need.whole for need in needs)
-        return cls(detector, needs, arguments, scopes, droppable, inside)
+        kinds = tuple(need.kind for need in arguments)
+        mixed = len(scopes) > 1 and not {"smoke", "message"}.isdisjoint(scopes)
+        return cls(detector, needs, arguments, kinds, scopes, droppable, inside, mixed)
 
 
 @cache
@@ -179,9 +191,6 @@ def plan(detector: Detector) -> _Plan:
 # ------------------------------------------------------------------------------------------------- evaluation
 
 
-_ABOUT_NOTHING = About()
-
-
 _Kind = Literal["found", "crashed", "passed", "not-judged", "skipped", "not-applicable"]
 
 
@@ -191,7 +200,7 @@ class _Result(NamedTuple):
     kind: _Kind
     why: str = ""
     found: Found | None = None
-    about: About = _ABOUT_NOTHING
+    about: About | None = None
 
 
 @dataclass(frozen=True)
@@ -205,36 +214,35 @@ class Judgement:
 
 def evaluate(rules: Iterable[Rule], facts: Facts, matrix: Matrix) -> tuple[Judgement, ...]:
     """Run every detector of every rule; a crash in one is an outcome of that rule only."""
-    return _program(tuple(rules)).run(_Known(facts, matrix))
+    return _program(tuple(rules)).run(facts, matrix)
 
 
 class _Known:
     """The facts of one evaluation. What concerns the whole machine is looked up, or worked out, once for all rules.
 
-    ``values`` holds that by type, the matrix too.
+    ``values`` holds that by type, the matrix too; ``given`` the same as detectors get it, None for what is missing.
     """
 
-    __slots__ = ("_items", "facts", "values")
+    __slots__ = ("_items", "facts", "given", "values")
 
-    def __init__(self, facts: Facts, matrix: Matrix) -> None:
+    def __init__(self, facts: Facts, matrix: Matrix, needs: Iterable[_Need]) -> None:
         self.facts = facts
         self.values: dict[type, Any] = {Matrix: matrix}
-        self._items: dict[tuple[Scope, tuple[FrameworkName, ...]], tuple[Any, ...] | Missing] = {}
-
-    def value(self, need: _Need) -> Any:
-        """A record of the machine; Missing also where a view breaks on these facts."""
-        try:
-            return self.values[need.kind]
-        except KeyError:
-            return self.values.setdefault(need.kind, self._got(need))
+        self.given: dict[type, Any] = {Matrix: matrix}
+        for need in needs:
+            value = self._got(need)
+            self.values[need.kind] = value
+            self.given[need.kind] = None if value.__class__ is Missing else value
+        self._items: dict[_Group, _Items] = {}
 
     def _got(self, need: _Need) -> Any:
+        """A record of the machine; Missing also where a view breaks on these facts."""
         try:
             return need.get(self.facts)
         except Exception as error:  # a view that breaks is an outcome of the rules that ask for it
             return Missing("crashed", f"{type(error).__name__}: {error}")
 
-    def items(self, scope: Scope, frameworks: tuple[FrameworkName, ...]) -> tuple[Any, ...] | Missing:
+    def items(self, scope: Scope, frameworks: tuple[FrameworkName, ...]) -> _Items:
         """The GPUs, frameworks, smoke jobs or messages that a rule for these frameworks looks at."""
         key = (scope, frameworks)
         found = self._items.get(key)
@@ -252,23 +260,24 @@ class _Program:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self._rules = tuple((rule, tuple(_planned(detector) for detector in rule.detectors)) for rule in rules)
-        plans = [(rule, one) for rule, planned in self._rules for one in planned if isinstance(one, _Plan)]
-        machine = {need.kind: need for _, one in plans for need in one.needs if need.scope == "machine"}
-        self._needs = tuple(machine.values())
-        self._groups = tuple(dict.fromkeys((scope, rule.frameworks) for rule, one in plans for scope in one.scopes))
+        needs = [need for _, planned in self._rules for one in planned if isinstance(one, _Plan) for need in one.needs]
+        self._machine = tuple({need.kind: need for need in needs if need.scope == "machine"}.values())
+        self._looks = tuple((scope, _look(scope, needs)) for scope in _SCOPES)
         self._settled: dict[Hashable, tuple[Judgement | _Open, ...]] = {}
 
-    def run(self, known: _Known) -> tuple[Judgement, ...]:
+    def run(self, facts: Facts, matrix: Matrix) -> tuple[Judgement, ...]:
         """Judge by every rule."""
+        known = _Known(facts, matrix, self._machine)
         pattern = (
-            *[_absence(known.value(need)) for need in self._needs],
-            *[_absence(known.items(*group)) for group in self._groups],
+            *[value if value.__class__ is Missing else bool(value) for value in known.values.values()],
+            *[_pattern(known.items(scope, ()), look) for scope, look in self._looks],
         )
         listed = self._settled.get(pattern)
         if listed is None:
             if len(self._settled) >= _MOST_PATTERNS:
                 self._settled.clear()
-            listed = self._settled[pattern] = tuple(_settle(rule, planned, known) for rule, planned in self._rules)
+            listed = tuple([_settle(rule, planned, known, dict(self._looks)) for rule, planned in self._rules])
+            self._settled[pattern] = listed
         return tuple([one if one.__class__ is Judgement else _judge(one, known) for one in listed])  # type: ignore[arg-type]
 
 
@@ -287,9 +296,23 @@ def _planned(detector: Detector) -> _Plan | _Result:
         return _Result("crashed", f"{detector.__name__}: {type(error).__name__}: {error}")
 
 
-def _absence(value: Any) -> Hashable:
-    """What of a fact decides without looking into it: why it is missing, or whether there is any."""
-    return value if value.__class__ is Missing else bool(value)
+def _look(scope: Scope, needs: Iterable[_Need]) -> _Look:
+    """What of a GPU, a framework … decides without looking into its records: which of them are absent, and why."""
+    inner = tuple({need.kind: need.get for need in needs if need.scope == scope and not need.whole}.values())
+
+    def absent(item: Any) -> tuple[Hashable, ...]:
+        records = [get(item) for get in inner]
+        return tuple([record if record.__class__ is Missing else True for record in records])
+
+    if scope == "gpu":
+        return absent
+    if scope == "framework":
+        return lambda item: (item.name, item.installed, *absent(item))
+    return lambda item: item.framework
+
+
+def _pattern(items: _Items, look: _Look) -> Hashable:
+    return items if isinstance(items, Missing) else tuple(dict.fromkeys(map(look, items)))
 
 
 class _Open(NamedTuple):
@@ -299,98 +322,114 @@ class _Open(NamedTuple):
     detectors: tuple[_Plan | _Result, ...]
 
 
-def _settle(rule: Rule, planned: tuple[_Plan | _Result, ...], known: _Known) -> Judgement | _Open:
-    settled = tuple(one if isinstance(one, _Result) else _settled(rule, one, known) or one for one in planned)
-    results = [one for one in settled if isinstance(one, _Result)]
-    return _judgement(rule, results) if len(results) == len(settled) else _Open(rule, settled)
+def _settle(
+    rule: Rule, planned: tuple[_Plan | _Result, ...], known: _Known, looks: Mapping[Scope, _Look]
+) -> Judgement | _Open:
+    detectors: list[_Plan | _Result] = []
+    for one in planned:
+        settled = [one] if isinstance(one, _Result) else _settled(rule, one, known, looks)
+        detectors += [one] if settled is None else settled
+    if any(isinstance(one, _Plan) for one in detectors):
+        return _Open(rule, tuple(detectors))
+    return _silent(rule, tuple([one for one in detectors if isinstance(one, _Result)]))
 
 
-def _settled(rule: Rule, planned: _Plan, known: _Known) -> _Result | None:
-    """The result that the absence of facts alone gives a detector, None where it must be called."""
+def _settled(rule: Rule, planned: _Plan, known: _Known, looks: Mapping[Scope, _Look]) -> list[_Result] | None:
+    """The results that the absence of facts alone gives a detector, None where it must be called."""
+    groups: list[tuple[Any, ...]] = []
     for scope in planned.scopes:
-        nothing = _nothing(planned, scope, known.items(scope, rule.frameworks))
+        items = known.items(scope, rule.frameworks)
+        nothing = _nothing(planned, scope, items)
         if nothing is not None:
-            return nothing
-    if len(planned.scopes) > 1 or planned.inside_framework:
-        return None  # it depends on the combination
-    for need in planned.needs:
-        if need.scope != "machine":
-            if need.optional or need.whole:
-                continue
+            return [nothing]
+        look = looks[scope]
+        different = items if isinstance(items, Missing) else tuple({look(item): item for item in items}.values())
+        groups.append(_or_none(different))
+    if planned.mixed:
+        return None  # it depends on which of them belong together
+    results: list[_Result] = []
+    for chosen in itertools.product(*groups):
+        result = _arguments(planned, dict(zip(planned.scopes, chosen, strict=True)), known)
+        if not isinstance(result, _Result):
             return None
-        value = known.value(need)
-        if value.__class__ is Missing and not need.optional:
-            return _skipped(need.kind.__name__, value)
-    return None
+        results.append(result)
+    return results
 
 
-def _nothing(planned: _Plan, scope: Scope, items: tuple[Any, ...] | Missing) -> _Result | None:
+def _nothing(planned: _Plan, scope: Scope, items: _Items) -> _Result | None:
     """Why there is nothing in a scope to run a detector for, None where there is, or where it can do without."""
     if (items and not isinstance(items, Missing)) or scope in planned.droppable:
         return None
     return _skipped(f"{scope}s", items) if isinstance(items, Missing) else _NOTHING_TO_LOOK_AT[scope]
 
 
+def _or_none(items: _Items) -> tuple[Any, ...]:
+    return (None,) if isinstance(items, Missing) or not items else items
+
+
 def _judge(asked: _Open, known: _Known) -> Judgement:
-    rule = asked.rule
+    rule, detectors = asked
+    given = known.given
     results: list[_Result] = []
-    for one in asked.detectors:
+    for one in detectors:
         if isinstance(one, _Result):
             results.append(one)
         elif one.scopes:
             results += _run(rule, one, known)
-        else:
-            results.append(_call(one, {}, known))
-    return _judgement(rule, results)
+        else:  # what it needs is there, else it were settled
+            results.append(_call(one, [given[kind] for kind in one.kinds], _NOTHING_CHOSEN))
+    for result in results:
+        if result.found is not None:
+            return _loud(rule, results)
+    return _silent(rule, tuple(results))
 
 
-def _judgement(rule: Rule, results: list[_Result]) -> Judgement:
-    """Found wins over crashed, crashed over passed, passed over not judged, that over not applicable."""
+_NOTHING_CHOSEN: dict[Scope, Any] = {}
+
+
+def _loud(rule: Rule, results: Iterable[_Result]) -> Judgement:
+    """Found wins over all else."""
+    found = tuple([(r.found, r.about or About()) for r in results if r.found is not None])
+    return Judgement(rule, _outcome(rule.name, "found", _whys(results, "found")), found)
+
+
+@lru_cache(maxsize=4096)
+def _silent(rule: Rule, results: tuple[_Result, ...]) -> Judgement:
+    """Crashed wins over passed, passed over not judged, that over skipped, that over not applicable.
+
+    Nearly all judgements that find nothing come again with the next machine.
+    """
     kinds = {result.kind for result in results}
-    if "found" in kinds:
-        found = tuple([(r.found, r.about) for r in results if r.found is not None])
-        return Judgement(rule, _outcome(rule.name, "found", _whys(results, "found")), found)
     for kind in _STRONGEST_FIRST:
         if kind in kinds:
             break
     why = _whys(results, kind)
     if kind == "not-judged" and "skipped" in kinds:
         why = f"{why}; {_whys(results, 'skipped')}"
-    return _silent(rule, kind, why)
+    return Judgement(rule, _outcome(rule.name, kind, why))
 
 
 _STRONGEST_FIRST: tuple[_Kind, ...] = ("crashed", "passed", "not-judged", "skipped", "not-applicable")
-
-
-@lru_cache(maxsize=4096)
-def _silent(rule: Rule, kind: _Kind, why: str) -> Judgement:
-    """A judgement that finds nothing; nearly all of them come again with the next machine."""
-    return Judgement(rule, _outcome(rule.name, kind, why))
 
 
 def _outcome(name: str, kind: _Kind, why: str) -> Outcome:
     return Outcome(rule=name, outcome="skipped" if kind == "not-judged" else kind, why=why)
 
 
-def _whys(results: list[_Result], kind: _Kind) -> str:
-    if len(results) == 1:
-        return results[0].why
+def _whys(results: Iterable[_Result], kind: _Kind) -> str:
     return "; ".join(dict.fromkeys([result.why for result in results if result.kind == kind and result.why]))
 
 
-def _run(rule: Rule, planned: _Plan, known: _Known) -> Iterable[_Result]:
-    """One result for each combination that belongs together; one that says why where there is none."""
-    groups: list[tuple[Any, ...]] = []
-    for scope in planned.scopes:
-        items = known.items(scope, rule.frameworks)
-        nothing = _nothing(planned, scope, items)
-        if nothing is not None:
-            return (nothing,)
-        groups.append((None,) if isinstance(items, Missing) or not items else items)
+def _run(rule: Rule, planned: _Plan, known: _Known) -> list[_Result]:
+    """One result for each combination that belongs together."""
+    groups = [_or_none(known.items(scope, rule.frameworks)) for scope in planned.scopes]
     if len(groups) == 1:
-        return [_call(planned, {planned.scopes[0]: item}, known) for item in groups[0]]
-    combinations = (dict(zip(planned.scopes, items, strict=True)) for items in itertools.product(*groups))
-    return [_call(planned, chosen, known) for chosen in combinations if _belong_together(chosen)]
+        [scope] = planned.scopes
+        return [_asked(planned, {scope: item}, known) for item in groups[0]]
+    combinations = [dict(zip(planned.scopes, items, strict=True)) for items in itertools.product(*groups)]
+    if planned.mixed:
+        combinations = [chosen for chosen in combinations if _belong_together(chosen)]
+    return [_asked(planned, chosen, known) for chosen in combinations]
 
 
 _NOTHING_TO_LOOK_AT: dict[Scope, _Result] = {
@@ -409,7 +448,7 @@ def _skipped(label: str, missing: Missing) -> _Result:
     return _Result("skipped", f"{label}: {missing}")
 
 
-def _items(scope: Scope, frameworks: tuple[FrameworkName, ...], facts: Facts) -> tuple[Any, ...] | Missing:
+def _items(scope: Scope, frameworks: tuple[FrameworkName, ...], facts: Facts) -> _Items:
     def concerns(name: FrameworkName | None) -> bool:
         return not frameworks or name is None or name in frameworks
 
@@ -443,17 +482,31 @@ def _about(chosen: dict[Scope, Any]) -> About:
     return About(gpu=index, framework=name)
 
 
-def _call(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> _Result:
+def _asked(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> _Result:
+    arguments = _arguments(planned, chosen, known)
+    return arguments if isinstance(arguments, _Result) else _call(planned, arguments, chosen)
+
+
+def _arguments(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> list[Any] | _Result:
+    """What a detector is called with, or the result where something that it cannot do without is missing."""
     if planned.inside_framework and not chosen["framework"].installed:
         return _NOT_INSTALLED[chosen["framework"].name]
     arguments = []
     for need in planned.arguments:
-        value = known.values[need.kind] if need.scope == "machine" else _inside(chosen[need.scope], need)
+        if need.scope == "machine":
+            value = known.values[need.kind]
+        else:
+            owner = chosen[need.scope]
+            value = NOT_ASKED if owner is None else owner if need.whole else need.get(owner)
         if value.__class__ is Missing:
             if not need.optional:
                 return _skipped(need.kind.__name__, value)
             value = None
         arguments.append(value)
+    return arguments
+
+
+def _call(planned: _Plan, arguments: list[Any], chosen: dict[Scope, Any]) -> _Result:
     try:
         verdict = planned.detector(*arguments)
     except Exception as error:  # a crash in a rule is an outcome, whatever its kind
@@ -464,14 +517,15 @@ def _call(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> _Result:
         return _Result("found", verdict.title, verdict, _about(chosen))
     if verdict.__class__ not in _SAID:
         return _Result("crashed", f"{planned.detector.__name__}: answered {verdict.__class__.__name__}")
-    return _Result(_SAID[verdict.__class__], verdict.why)
+    return _said(verdict.__class__, verdict.why)
 
 
 _SAID: dict[type, _Kind] = {Passed: "passed", NotJudged: "not-judged", NotApplicable: "not-applicable"}
 
 
-def _inside(owner: Any, need: _Need) -> Any:
-    return need.get(owner) if owner is not None else NOT_ASKED
+@lru_cache(maxsize=4096)
+def _said(kind: type, why: str) -> _Result:
+    return _Result(_SAID[kind], why)
 
 
 # ---------------------------------------------------------------------------------------------------- ranking

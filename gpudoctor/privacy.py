@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from gpudoctor.facts import Environment, Facts, GpuProcess
+from gpudoctor.facts import Environment, Facts, GpuProcess, Missing
 from gpudoctor.findings import About, Candidate, Cause, Finding, Fix, Outcome, Report, Unknown
 
 SECRET = "hidden-secret"  # noqa: S105 - what stands in place of one
@@ -120,40 +120,76 @@ def _open_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Read:
-    """Every open string of a value with the name of its field, in order; and which records hold one to look at.
+    """Every open string of a value, in order; those of them that are not inert; and four-part versions.
 
-    ``touched`` are the id() of records of which some text is private by its shape, or which are private as such.
+    ``touched`` are the id() of records and collections that hold one that is not inert, or are private as such.
     """
 
-    strings: list[tuple[str, str]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    telling: list[str] = field(default_factory=list)
+    versions: set[str] = field(default_factory=set)
     touched: set[int] = field(default_factory=set)
 
     def add(self, value: Any, under: str = "") -> bool:
-        """Read a value, and whether it is to be looked at."""
+        """Read a value from the field of that name, and whether it is to be looked at."""
         if isinstance(value, str):
-            if not value:
-                return False
-            self.strings.append((under, value))
-            return not _inert(value)
-        if isinstance(value, msgspec.Struct):
-            return self._add_record(value)
-        if isinstance(value, dict):
-            touched = [self.add(one) for item in value.items() for one in item]
-        elif isinstance(value, tuple | frozenset):
-            touched = [self.add(item, under) for item in (sorted(value) if isinstance(value, frozenset) else value)]
-        else:
+            return self._add_text(value, under)
+        kind = value.__class__
+        if kind in _ALIKE and (texts := _inert_texts(value)) is not None:
+            self.texts.extend(texts)
             return False
-        return True in touched
+        touched = self._add_record(value) if isinstance(value, msgspec.Struct) else self._add_members(value, under)
+        if touched:
+            self.touched.add(id(value))
+        return touched
 
     def _add_record(self, record: msgspec.Struct) -> bool:
-        touched = isinstance(record, Environment | GpuProcess)
+        touched = type(record) in _PRIVATE
         for name in _open_fields(type(record)):
             value = getattr(record, name)
-            if value and self.add(value, name):
+            if value and (self._add_text(value, name) if value.__class__ is str else self.add(value, name)):
                 touched = True
-        if touched:
-            self.touched.add(id(record))
         return touched
+
+    def _add_members(self, value: Any, under: str) -> bool:
+        touched = False
+        under = "" if isinstance(value, dict) else under
+        for one in _members(value):
+            if self._add_text(one, under) if one.__class__ is str else self.add(one, under):
+                touched = True
+        return touched
+
+    def _add_text(self, text: str, under: str) -> bool:
+        if not text:
+            return False
+        self.texts.append(text)
+        if under in _VERSION_FIELDS and _VERSION.fullmatch(text):
+            self.versions.add(text)
+        if _inert(text):
+            return False
+        self.telling.append(text)
+        return True
+
+
+_PRIVATE = frozenset({Environment, GpuProcess})
+_ALIKE = frozenset({Missing, Outcome})  # most records of a report; nearly all come again in the next one
+
+
+@lru_cache(maxsize=1 << 12)
+def _inert_texts(record: Missing | Outcome) -> tuple[str, ...] | None:
+    """The open strings of a record, None where one of them is not inert."""
+    read = _Read()
+    for name in _open_fields(type(record)):
+        read.add(getattr(record, name), name)
+    return None if read.telling else tuple(read.texts)
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return itertools.chain.from_iterable(value.items()) if isinstance(value, dict) else ()
 
 
 # ---------------------------------------------------------------------------------------------- learning
@@ -163,7 +199,8 @@ class _Read:
 class _Known:
     """What was learned from the whole before anything is changed, so that each thing has one label.
 
-    ``touched``, where it is known, are the id() of the only records in which there is something to change.
+    ``versions`` have four parts: they look like IP addresses and are none. ``touched``, where it is known, are the
+    id() of the only records and collections in which there is something to change.
     """
 
     home: str | None = None
@@ -221,8 +258,7 @@ def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
     read = _Read()
     read.add(facts.gpus)
     read.add(whole)
-    named = read.strings
-    texts = [text for _, text in named if not _inert(text)]
+    texts = read.telling
     homes = _homes(texts)
     home = identity.home or next((path for path, _ in homes.most_common(1)), None)
     people = [identity.user or "", _name_in(home or ""), *map(_name_in, homes), *_said(_PROMPT, "user", texts)]
@@ -233,15 +269,18 @@ def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
         hosts=frozenset(part.lower() for name in hosts for part in (name, name.partition(".")[0]) if _telling(part)),
         devices=_devices(texts),
         programs=_programs(facts),
-        versions=_versions(named),
+        versions=frozenset([*read.versions, *(version for text in texts for version in _PINNED.findall(text))]),
     )
-    return known if _is_named(known, [text for _, text in named]) else replaced(known, touched=read.touched)
+    return known if _is_named(known, read.texts) else replaced(known, touched=read.touched)
 
 
 def _is_named(known: _Known, texts: list[str]) -> bool:
     """Whether a learned name may stand in some text, also in one that is inert by its shape."""
     labels = [*known.hosts, *known.people]
-    if known.programs or (labels and not all(map(str.isascii, texts)) and any(map(_pattern(labels).search, texts))):
+    if not labels and known.home is None and not known.programs:
+        return False
+    odd = [text for text in texts if not text.isascii()]
+    if known.programs or (labels and odd and any(map(_pattern(labels).search, odd))):
         return True
     joined = "\n".join(texts)
     lowered = joined.lower()
@@ -321,17 +360,6 @@ def _program(name: str) -> str:
     """The bare name of a program that everybody knows; other users' programs are theirs."""
     base = re.split(r"[/\\]", name.split(maxsplit=1)[0] if name.strip() else name)[-1]
     return base if _KNOWN_PROGRAMS.fullmatch(base) else PROGRAM
-
-
-def _versions(named: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """Four-part versions, which look like IP addresses and are none."""
-    found: set[str] = set()
-    for under, text in named:
-        if not _inert(text):
-            found.update(_PINNED.findall(text))
-        if under in _VERSION_FIELDS and _VERSION.fullmatch(text):
-            found.add(text)
-    return frozenset(found)
 
 
 # ---------------------------------------------------------------------------------------------- patterns
@@ -460,6 +488,8 @@ class _Cleaner:
         clean = clean or self.prose
         if isinstance(value, str):
             result = clean(value)
+        elif self._passes(value):
+            return value
         elif isinstance(value, msgspec.Struct):
             result = self._record(value)
         elif isinstance(value, dict):
@@ -467,13 +497,11 @@ class _Cleaner:
         elif isinstance(value, frozenset):
             result = frozenset(self.walk(item, clean) for item in value)
         elif isinstance(value, tuple):
-            result = tuple([self.walk(item, clean) for item in value])
+            result = tuple([item if self._passes(item) else self.walk(item, clean) for item in value])
         return typing.cast(_S, result)
 
     def _record(self, record: msgspec.Struct) -> msgspec.Struct:
         kind = type(record)
-        if self._known.touched is not None and id(record) not in self._known.touched:
-            return record
         changes: dict[str, Any] = {}
         if isinstance(record, Environment):
             changes["variables"] = self._variables(record.variables)
@@ -481,11 +509,16 @@ class _Cleaner:
             changes["name"] = self._changed(record.name, _program(record.name))
         for name in _open_fields(kind):
             value = getattr(record, name)
-            if value and name not in changes:
+            if value and name not in changes and not self._passes(value):
                 changed = self.walk(value, self._way(kind, name))
                 if changed != value:
                     changes[name] = changed
         return replace(record, **changes) if changes else record
+
+    def _passes(self, value: Any) -> bool:
+        """Whether it is known of a record or collection that there is nothing to change in it."""
+        touched = self._known.touched
+        return touched is not None and id(value) not in touched and not isinstance(value, str)
 
     def _way(self, kind: type, name: str) -> Callable[[str], str]:
         if name in _COMMANDS.get(kind, frozenset()):
@@ -508,6 +541,8 @@ class _Cleaner:
         return new
 
     def _sub(self, pattern: re.Pattern[str], text: str, put: Callable[[re.Match[str]], str]) -> str:
+        if not _may_match(pattern, text):
+            return text
         return pattern.sub(lambda match: self._changed(match[0], put(match)), text)
 
     # ------------------------------------------------------------------------------- one string
@@ -553,6 +588,9 @@ class _Cleaner:
 
     def _named_secrets(self, text: str) -> str:
         """Values after names such as ``token``, wherever the name stands, also inside another name's value."""
+        lowered = text.lower()
+        if not any(mark in lowered for mark in _SECRET_MARKS):
+            return text
         position = 0
         while named := _NAMED.search(text, position):
             position = named.end()
@@ -608,12 +646,40 @@ def _inert(text: str) -> bool:
 
     Most texts of a report are gpudoctor's own and come again in every report.
     """
-    if len(text) > _REMEMBERED or any(pattern.search(text) for pattern in _TEACHING):
+    if len(text) > _REMEMBERED or any(_may_match(pattern, text) and pattern.search(text) for pattern in _TEACHING):
         return False
     return _Cleaner(_Known()).by_shape(text) == text
 
 
 _TEACHING = (_HOME, _PROMPT, _HOST_SAID, _DEVICE, _PINNED)
+
+# What a text in ASCII must hold, in lower case, for a pattern to have a match in it: far faster to look for.
+_MARKS: dict[re.Pattern[str], tuple[str, ...]] = {
+    _HOME: ("/", "\\"),
+    _PROMPT: ("@",),
+    _HOST_SAID: ("host", "nodename", "computer", "linux ", " kernel:"),
+    _DEVICE: ("-",),
+    _KEY_BLOCK: ("-----begin",),
+    _URL: ("://",),
+    _TOKEN: ("_", "-", "akia", "asia", "aroa", "aida", "aiza", "ya29", "eyj"),
+    _BEARER: ("bearer", "basic", "digest"),
+    _SERIAL: ("serial",),
+    _EMAIL: ("@",),
+    _USER_AT_HOST: ("@",),
+    _MAC: (":", "-"),
+    _CLOUD_HOST: ("ip-",),
+    _IPV6: (":",),
+    _IPV4: (".",),
+}
+_SECRET_MARKS = ("token", "secret", "pass", "pwd", "pw", "credential", "auth", "key", "cookie", "sig", "bearer")
+
+
+def _may_match(pattern: re.Pattern[str], text: str) -> bool:
+    marks = _MARKS.get(pattern)
+    if marks is None or not text.isascii():
+        return True
+    lowered = text.lower()
+    return any(mark in lowered for mark in marks)
 
 
 def _without_clashes(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -65,6 +65,7 @@ class CodeTarget(NamedTuple):
         return f"{self.capability}{self.scope}{' (PTX)' if self.ptx else ''}"
 
 
+@lru_cache(maxsize=1024)
 def parse_targets(texts: tuple[str, ...]) -> tuple[CodeTarget, ...]:
     """All code targets of a build, in the order given. Raises ValueError if one cannot be read."""
     return tuple(target for text in texts for target in CodeTarget.parse(text))
@@ -113,6 +114,7 @@ def _kind(target: CodeTarget) -> Coverage:
     return Coverage.JIT if target.ptx else Coverage.NATIVE
 
 
+@lru_cache(maxsize=1024)
 def coverage(targets: tuple[CodeTarget, ...], gpu: Capability) -> Coverage:
     """The best way in which a build with these code targets reaches the GPU."""
     reached = {runs_on(target, gpu) for target in targets}

@@ -123,3 +123,4 @@ def read(text: str | bytes, name: str | None = None) -> Intake:
 def _pieces(paste: Paste) -> Iterator[Piece]:
     for read_format in FORMATS:
         yield from read_format(paste)
+        paste.settle()

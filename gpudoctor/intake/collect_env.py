@@ -18,6 +18,7 @@ _LIBRARY = re.compile(
     r"\[(?:pip\d?|conda)\] (\S{1,80}?)(?:==| {1,40})(\S{1,80})(?: {1,30}(\S{1,80}))?(?: {1,30}(\S{1,80}))?"
 )
 _CUDNN = re.compile(r"cudnn(?:64)?[\w.]{0,40}?[._](\d{1,2}(?:\.\d{1,3}){0,3})(?:\.dll)?$")
+_UMBRELLA = re.compile(r"libcudnn\.so|cudnn64_|libcudnn\.\d")
 _STRANGERS = 4
 
 
@@ -53,48 +54,54 @@ def _start(paste: Paste, position: int) -> int:
 
 
 def _block(paste: Paste, start: int) -> Iterator[Piece]:
+    texts, taken = paste.texts, paste.taken
     section, strangers = "", 0
-    for position in range(start, len(paste)):
-        text = paste.texts[position]
-        if paste.taken[position] or position in paste.commands or strangers >= _STRANGERS:
+    for position in range(start, len(texts)):
+        text = texts[position]
+        if taken[position] or position in paste.commands or strangers >= _STRANGERS:
             break
         if section == "gpus" and text.startswith("GPU ") and text[4:5].isdecimal():
-            paste.take(position)
+            taken[position] = 1
             yield from statements.read("gpu models and configuration", text, paste.where(position), Trust.SHOWN) or ()
             continue
         found = _section_line(paste, position, text, section)
         if found is not None:
-            paste.take(position)
+            taken[position] = 1
             strangers = 0
             yield from found
             continue
-        around = paste.texts[position - 1 : position] + paste.texts[position + 1 : position + 2]
-        framed = text[:5] != "=====" and len(around) == 2 and all(line[:5] == "=====" for line in around)
-        entered = _FRAMED.get(text, "") if framed else _entered(text)
-        if entered is not None:
-            paste.take(position)
-            section, strangers = entered, 0
-            yield from _label_line(paste, position, text)
+        parts = statements.split(text)
+        entered = _FRAMED.get(text, "") if _framed(texts, position) else _entered(text, parts)
+        if entered is None:
+            strangers += 1
             continue
-        strangers += 1
+        taken[position] = 1
+        section, strangers = entered, 0
+        if parts is not None and parts[1]:
+            yield from _label_line(*parts, paste.where(position))
 
 
-def _entered(text: str) -> str | None:
+def _framed(texts: list[str], position: int) -> bool:
+    """Whether a line is a heading between two rows of equals signs."""
+    if texts[position][:5] == "=====" or not 0 < position < len(texts) - 1:
+        return False
+    return texts[position - 1][:5] == texts[position + 1][:5] == "====="
+
+
+def _entered(text: str, parts: tuple[str, str] | None) -> str | None:
     """The section that a line opens; "" for a label that stands alone; None for a line that is none of this."""
     if text.startswith(("=====", "Collecting environment")) or text.endswith(" Info"):
         return ""
-    parts = statements.split(text)
     if parts is None:
         return None
     name = parts[0]
-    if name == "cpu":
-        return "cpu"
     if name in _SECTIONS:
         return _SECTIONS[name]
     return "" if name in statements.LABELS or name in _DESCENDANTS or name.endswith(" version") else None
 
 
 _SECTIONS = {
+    "cpu": "cpu",
     "gpu models and configuration": "gpus",
     "cudnn version": "cudnn",
     "versions of relevant libraries": "libraries",
@@ -110,12 +117,7 @@ _DESCENDANTS = frozenset(
 )
 
 
-def _label_line(paste: Paste, position: int, text: str) -> Iterator[Piece]:
-    parts = statements.split(text)
-    if parts is None or not parts[1]:
-        return
-    name, value = parts
-    where = paste.where(position)
+def _label_line(name: str, value: str, where: str) -> Iterator[Piece]:
     if name == "gpu models and configuration" and not value.startswith("GPU "):
         if not words.is_nothing(value) and words.is_nvidia(value):  # 0.4: the bare name
             yield from statements.read("gpu", value, where, Trust.SHOWN) or ()
@@ -131,71 +133,75 @@ def _label_line(paste: Paste, position: int, text: str) -> Iterator[Piece]:
     yield from statements.read(name, value, where, Trust.SHOWN) or ()
 
 
-def _section_line(paste: Paste, position: int, text: str, section: str) -> Iterator[Piece] | None:
+def _section_line(paste: Paste, position: int, text: str, section: str) -> tuple[Piece, ...] | None:
     """What a line inside a section states; None if it is not of that section."""
-    where = paste.where(position)
-    if text.startswith(("[pip", "[conda]")):
-        return _library(text, where)
-    if section == "cudnn" and (text[:1] == "/" or text[1:3] == ":\\" or text.startswith("Probably")):
-        return _cudnn_file(text, where)
+    if text[0] == "[" and text.startswith(("[pip", "[conda]")):
+        return _library(text, paste.where(position))
+    if section == "cpu":
+        if ":" in text:
+            return _cpu(paste, position, text)
+        return () if "=" in text[:40] else None  # Windows: wmic's Name=…, Architecture=9
+    if section == "cudnn" and (text[0] == "/" or text[1:3] == ":\\" or text.startswith("Probably")):
+        return _cudnn_file(text, paste.where(position))
     if section == "gpus" and text.startswith("MIG "):
-        return _mig(text, where)
-    if section == "cpu" and ":" in text:
-        return _cpu(text, where)
-    if section == "cpu" and "=" in text[:40]:
-        return iter(())  # Windows: wmic's Name=…, Architecture=9
-    if section == "env" and "=" in text:
-        return None  # read with the other variables
+        return _mig(text, paste.where(position))
     if section == "topology":
-        return (
-            iter(())
-            if text.startswith(("GPU", "NIC", "Legend", "X ", "SYS", "NODE", "PHB", "PXB", "PIX", "NV#", "CPU"))
-            else None
-        )
-    if section == "other" and (";" in text or text[:1] in "[*" or "Not Set" in text):
-        return iter(())
+        return () if text.startswith(_TOPOLOGY) else None
+    if section == "other" and (";" in text or text[0] in "[*" or "Not Set" in text):
+        return ()
     if section == "libraries" and words.is_nothing(text):
-        return iter(())
-    return None
+        return ()
+    return None  # variables are read with the others
 
 
-def _library(text: str, where: str) -> Iterator[Piece]:
+_TOPOLOGY = ("GPU", "NIC", "Legend", "X ", "SYS", "NODE", "PHB", "PXB", "PIX", "NV#", "CPU")
+
+
+def _library(text: str, where: str) -> tuple[Piece, ...]:
     found = _LIBRARY.match(text)
     if not found:
-        return
+        return ()
     name, version, build, channel = found.groups()
     version = version.strip("()")
     if text.startswith("[conda]"):
         pypi = build == "pypi_0" or channel == "pypi"
         tool, installer = ("pip list", "pip") if pypi else ("conda list", "conda")
-        yield SeenPackage(name, version, where, tool, build or "", channel or "", installer=installer)
-    else:
-        yield SeenPackage(name, version, where, "pip freeze", installer=None)
+        return (SeenPackage(name, version, where, tool, build or "", channel or "", installer=installer),)
+    return (SeenPackage(name, version, where, "pip freeze", installer=None),)
 
 
-def _cudnn_file(text: str, where: str) -> Iterator[Piece]:
-    found = _CUDNN.search(text)
+def _cudnn_file(text: str, where: str) -> tuple[Piece, ...]:
     # The umbrella library; its parts (libcudnn_ops.so) are the same copy.
-    if found and re.search(r"(?:libcudnn\.so|cudnn64_|libcudnn\.\d)", text):
-        yield Said("cudnn.file", text[:300], where, Trust.SHOWN)
+    if _UMBRELLA.search(text) and _CUDNN.search(text):
+        return (Said("cudnn.file", text[:300], where, Trust.SHOWN),)
+    return ()
 
 
-def _mig(text: str, where: str) -> Iterator[Piece]:
+def _mig(text: str, where: str) -> tuple[Piece, ...]:
     if re.match(r"MIG \S{1,30}\s{1,10}Device\s{1,4}\d", text):
-        yield Said("mig.device", text[:120], where, Trust.SHOWN)
+        return (Said("mig.device", text[:120], where, Trust.SHOWN),)
+    return ()
 
 
-def _cpu(text: str, where: str) -> Iterator[Piece]:
+_CPU = {
+    "Architecture": "architecture",
+    "Model name": "cpu.model",
+    "Flags": "cpu.flags",
+    "CPU(s)": "cpu.count",
+    "Hypervisor vendor": "vm",
+}
+
+
+def _cpu(paste: Paste, position: int, text: str) -> tuple[Piece, ...]:
     name, _, value = text.partition(":")
-    name = name.strip()
-    key = {"Architecture": "architecture", "Model name": "cpu.model", "Flags": "cpu.flags", "CPU(s)": "cpu.count"}.get(
-        name
-    )
+    key = _CPU.get(name.strip())
+    if key is None:
+        return ()
+    value = value.strip()
     if key == "architecture":
-        arch = words.architecture(value)
-        if arch:
-            yield Said(key, arch, where, Trust.SHOWN)
-    elif key:
-        yield Said(key, value.strip(), where, Trust.SHOWN)
-    elif name == "Hypervisor vendor":
-        yield Said("vm", value.strip().lower(), where, Trust.SHOWN)
+        value = words.architecture(value) or ""
+        if not value:
+            return ()
+    elif key == "vm":
+        value = value.lower()
+    return (Said(key, value, paste.where(position), Trust.SHOWN),)

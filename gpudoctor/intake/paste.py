@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 MOST_CHARACTERS = 4_000_000
@@ -48,6 +48,8 @@ def decode(data: bytes) -> tuple[str, bool]:
 
 def _utf16_without_mark(head: bytes) -> str | None:
     sample = head[:4000]
+    if 0 not in sample:
+        return None
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
     enough = len(sample) // 4
     if odd > enough and even < len(sample) // 20:
@@ -55,9 +57,12 @@ def _utf16_without_mark(head: bytes) -> str | None:
     return "utf-16-be" if even > enough and odd < len(sample) // 20 else None
 
 
+_NOT_IN_TEXT = bytes(byte for byte in range(32) if byte not in (7, 8, 9, 10, 12, 13, 27))
+
+
 def _binary(head: bytes) -> bool:
     sample = head[:8000]
-    odd = sum(sample.count(byte) for byte in range(32) if byte not in (7, 8, 9, 10, 12, 13, 27))
+    odd = len(sample) - len(sample.translate(None, _NOT_IN_TEXT))
     return odd * 20 > len(sample)
 
 
@@ -76,6 +81,7 @@ _ESCAPES = re.compile(
 _LOST_ESCAPES = re.compile(r"(?:␛|\^\[)\[[0-9;]{0,20}m")
 # C0 and C1 controls but tab and line feed, zero-width and bidirectional controls, the byte-order mark, surrogates.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_ASCII_CONTROLS = bytes(byte for byte in (*range(32), 127) if byte not in b"\t\n")
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _SPACES = str.maketrans({"\t": "    ", "\xa0": " ", "\u2007": " ", "\u202f": " ", "\u3000": " ", "\uff1a": ":"})
 _LINE_ENDS = str.maketrans({"\x0b": "\n", "\x0c": "\n", "\x85": "\n", "\u2028": "\n", "\u2029": "\n"})
@@ -89,17 +95,23 @@ def normalise(text: str) -> str:
         text = text.translate(_LINE_ENDS)
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
-    if "␛" in text or "^[" in text:
+    if "␛" in text or "^" in text:
         text = _LOST_ESCAPES.sub("", text)
     if "&" in text:
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
     if "\r" in text:  # &#13;
         text = text.replace("\r", "\n")
-    if _CONTROLS.search(text):
+    if _has_controls(text):
         text = _CONTROLS.sub("", text)
     if "\t" in text or not text.isascii():
         text = text.translate(_SPACES)
     return text
+
+
+def _has_controls(text: str) -> bool:
+    if text.isascii():
+        return len(text.encode().translate(None, _ASCII_CONTROLS)) < len(text)
+    return _CONTROLS.search(text) is not None
 
 
 # ------------------------------------------------------------------------------------------------ the lines
@@ -122,6 +134,8 @@ _PROMPT = re.compile(
     r"|[$\u276f\u279c%] {1,4}(?:~ )?"
     r")"
 )
+_PROMPT_MARKS = frozenset("(>.$%\u276f\u279c")
+_PROMPT_WORDS = frozenset({"PS", "In", "ba", "zs", "ks", "sh"})
 _ROOT_PROMPT = re.compile(r"# {1,2}(?=\S)")
 _TIME = re.compile(
     r"(?:"
@@ -146,7 +160,7 @@ class Paste:
     prompt. The three run in parallel and are indexed by position; ``numbers`` leads back to the paste.
     """
 
-    __slots__ = ("commands", "cut", "headings", "indents", "numbers", "taken", "text", "texts")
+    __slots__ = ("_left", "_left_text", "commands", "cut", "headings", "indents", "numbers", "taken", "text", "texts")
 
     def __init__(self, text: str, *, cut: bool = False) -> None:
         """Clean the text. What is longer than gpudoctor reads keeps its head and tail (``cut``)."""
@@ -167,6 +181,8 @@ class Paste:
         self._clean(lines, numbers)
         self.text = "\n".join(self.texts)
         self.taken = bytearray(len(self.texts))
+        self._left: Sequence[int] = range(len(self.texts))
+        self._left_text = self.text
 
     def _clean(self, lines: list[str], numbers: list[int]) -> None:
         for number, raw in zip(numbers, lines, strict=True):
@@ -174,6 +190,7 @@ class Paste:
             if not text:
                 continue
             position = len(self.texts)
+            indent = 0 if text is raw else len(raw) - len(raw.lstrip())
             if text[0] in _SUSPECT or "@" in text or text[:3] in _MONTHS or "| " in text or text[1:3] == ":\\":
                 text, command, heading = _unwrap(text)
                 if not text:
@@ -184,7 +201,7 @@ class Paste:
                     self.headings.add(position)
             self.numbers.append(number)
             self.texts.append(text)
-            self.indents.append(len(raw) - len(raw.lstrip()))
+            self.indents.append(indent)
 
     def __len__(self) -> int:
         """How many lines are not blank."""
@@ -201,17 +218,25 @@ class Paste:
             self.taken[position] = 1
 
     def free(self) -> Iterator[int]:
-        """The positions that nothing has read yet, in order."""
-        taken = self.taken
-        return (position for position in range(len(taken)) if not taken[position])
+        """The positions that nothing has read yet, in order; also what is read meanwhile is left out."""
+        find = self.taken.find
+        position = find(0)
+        while position >= 0:
+            yield position
+            position = find(0, position + 1)
 
-    def holding(self, mark: str) -> Iterator[int]:
+    def holding(self, mark: str) -> tuple[int, ...]:
         """The free positions whose line contains a text."""
-        if mark not in self.text:
-            return
-        for position, text in enumerate(self.texts):
-            if mark in text and not self.taken[position]:
-                yield position
+        if mark not in self._left_text:
+            return ()
+        texts, taken = self.texts, self.taken
+        return tuple([position for position in self._left if mark in texts[position] and not taken[position]])
+
+    def settle(self) -> None:
+        """Look for marks only in what is still free, once that is less than half of what was looked at so far."""
+        if 2 * self.taken.count(0) < len(self._left):
+            self._left = tuple(self.free())
+            self._left_text = "\n".join([self.texts[position] for position in self._left])
 
     def command_of(self, position: int, back: int = 40) -> str:
         """The command whose output a line belongs to: the nearest prompt line above, empty if there is none."""
@@ -235,15 +260,16 @@ def _unwrap(text: str) -> tuple[str, bool, bool]:
         text = _TAG.sub("", text).strip()
     if text[:2] in ("- ", "* ", "+ ", "• ", "· ", "- ") or text[:1] in "•●○":
         text = text[1:].lstrip(" -*")
-    prompt = _PROMPT.match(text)
-    if prompt and prompt.end() > 0:
-        return text[prompt.end() :].strip(), True, False
+    if "@" in text or text[:1] in _PROMPT_MARKS or text[:2] in _PROMPT_WORDS or text[1:3] == ":\\":
+        prompt = _PROMPT.match(text)
+        if prompt and prompt.end() > 0:
+            return text[prompt.end() :].strip(), True, False
     if text[:1] == "#":
         return _hash(text)
     if text.startswith("**") and text.endswith("**") and ":" not in text and len(text) < 80:
         return text.strip("* "), False, True
-    stamp = _TIME.match(text)
-    if stamp:
+    timed = text[:1] == "[" or text[:1].isdecimal() or text[1:2].isdecimal() or text[3:4] == " "
+    if timed and (stamp := _TIME.match(text)):
         text = text[stamp.end() :].strip()
     elif text[:1].isalpha() and " | " in text and (name := _COMPOSE.match(text)):
         text = text[name.end() :].strip()

@@ -49,9 +49,9 @@ def read_prose(paste: Paste) -> Iterator[Piece]:
     """One statement a kind, if all mentions of that kind are the same; and lines that are a GPU's name and no more."""
     yield from _bare_names(paste)
     found: dict[str, dict[str, str]] = {}
-    for position in range(len(paste)):
+    for position in paste.free():
         text = paste.texts[position]
-        if paste.taken[position] or position in paste.commands or len(text) > 400 or _ELSEWHERE.search(text):
+        if position in paste.commands or len(text) > 400 or _ELSEWHERE.search(text):
             continue
         for kind, pattern in _KINDS:
             for match in pattern.finditer(text):

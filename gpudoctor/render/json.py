@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
-import re
 from typing import Any
 
 import msgspec
@@ -25,9 +25,6 @@ def json_report(report: Report, *, fail_on: FailOn = "error", compact: bool = Fa
     return json.dumps(plain, allow_nan=False, indent=2) + "\n"
 
 
-_NOT_ASCII = re.compile("[^\0-\x7f]")
-
-
 def _compact(wire: ReportWire) -> str:
     """On one line, as fast as it goes: many reports a second are printed so."""
     try:
@@ -36,7 +33,16 @@ def _compact(wire: ReportWire) -> str:
         plain = _clean(msgspec.to_builtins(wire, order="deterministic"))
         return json.dumps(plain, allow_nan=False, separators=(",", ":"))
     # Outside its strings JSON is ASCII, so whatever is not stands in one, and may be written as an escape.
-    return text if text.isascii() else _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return text if text.isascii() else text.encode("ascii", _ESCAPING).decode("ascii")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - what the codec raises
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+_ESCAPING = "gpudoctor.json"
+codecs.register_error(_ESCAPING, _escaped)
 
 
 def _clean(value: Any) -> Any:
