@@ -38,10 +38,7 @@ def _run(arguments: list[str]) -> int:
         print(f"gpudoctor {__version__}", flush=True)  # noqa: T201
         return 0
     if arguments[:1] == ["preflight"]:
-        # Before every job: it costs no more than it must.
-        from gpudoctor.cli.preflight import run as preflight
-
-        return preflight(arguments[1:])
+        return _preflight(arguments[1:])
     from gpudoctor.cli.app import run
     from gpudoctor.cli.console import whole_streams
 
@@ -49,6 +46,19 @@ def _run(arguments: list[str]) -> int:
     code = run(arguments)
     sys.stdout.flush()
     return code
+
+
+def _preflight(arguments: list[str]) -> int:
+    """Before every job: it costs no more than it must. Ends this process at once, all that it started being ended."""
+    from gpudoctor import warm
+
+    warm.start()
+    from gpudoctor.cli.preflight import run
+
+    code = run(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 def _end(code: int) -> None:
