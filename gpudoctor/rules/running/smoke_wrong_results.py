@@ -15,6 +15,7 @@ loaded; try another driver. If it stays, the GPU is to be replaced.
 ## How it is detected
 A smoke job's comparison with a float64 reference on the CPU, TF32 off, within the tolerance shown in the evidence;
 and the same for single operations (matrix products, convolution, FFT, solver, copies …) after a job on a GPU.
+Collective operations between processes that torchrun started are compared with exact results.
 
 ## Sources
 - https://docs.nvidia.com/deploy/xid-errors/
