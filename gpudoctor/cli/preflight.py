@@ -6,17 +6,19 @@ that only a report needs.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TextIO
 
+import msgspec
+
+from gpudoctor import warm
 from gpudoctor.cli.signals import TerminatedError, terminable
 from gpudoctor.cli.streams import whole_streams
 from gpudoctor.preflight import requirements as r
-from gpudoctor.preflight.durations import seconds
 
 if TYPE_CHECKING:
     from gpudoctor.config import Config
@@ -87,17 +89,16 @@ class UsageError(Exception):
     """The command line, the variable or the file is wrong. The message is one sentence."""
 
 
-@dataclass
-class Asked:
+class Asked(msgspec.Struct):
     """The command line as it was written."""
 
-    require: list[str] = field(default_factory=list)
+    require: list[str] = []
     wait: str | None = None
     on_unknown: str | None = None
     report: str | None = None
     python: str | None = None
     time_limit: str | None = None
-    ignore: list[str] = field(default_factory=list)
+    ignore: list[str] = []
     allow_cpu: bool = False
     no_redact: bool = False
     verbose: bool = False
@@ -105,8 +106,7 @@ class Asked:
     command: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done, nothing left to be read or refused."""
 
     requirements: tuple[r.Requirement, ...]
@@ -117,7 +117,7 @@ class Job:
     report: str | None = None
     redact: bool = True
     verbose: bool = False
-    ignore: Mapping[str, str] = field(default_factory=dict)
+    ignore: Mapping[str, str] = {}
 
     @property
     def fail_on(self) -> Literal["error", "warning"]:
@@ -126,18 +126,24 @@ class Job:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Check, and then become the command where there is one; else the exit code."""
+    """Check, and then become the command where there is one; else the exit code.
+
+    Interpreters that were started ahead (:mod:`gpudoctor.warm`) are used, or ended.
+    """
     closed = whole_streams()
+    gc.disable()  # a pre-flight is over before there is anything to collect
     try:
         asked = read(arguments)
         if asked.help:
             print(HELP, end="")  # noqa: T201
             return 0
         job = understood(asked, os.environ)
+        code = _checked(job)
     except UsageError as error:
         _say(f"gpudoctor: {error}\n")
         return _WRONG_USAGE
-    code = _checked(job)
+    finally:
+        warm.dismiss()
     if not job.command or not (code == 0 or (code == _UNDETERMINED and job.run_unknown)):
         return code
     return _start(job.command, closed)
@@ -265,8 +271,12 @@ def _settings() -> Config | None:
 
 def _wait(option: str | None, of_file: str | float | None) -> float:
     text = option if option is not None else of_file
+    if text is None:
+        return 0.0
+    from gpudoctor.preflight.durations import seconds
+
     try:
-        return 0.0 if text is None else seconds(str(text))
+        return seconds(str(text))
     except ValueError as error:
         raise UsageError(f"{'--wait' if option is not None else 'preflight.wait'}: {error}") from None
 
@@ -358,6 +368,7 @@ def _until_fit(job: Job) -> tuple[int, Report | None]:
         left = end - time.monotonic()
         if report is None or code == 0 or left <= 0:
             return code, report
+        gc.enable()
         from gpudoctor.preflight.wait import FIRST_PAUSE, awaited, longer
 
         reason = awaited(report)
@@ -390,6 +401,12 @@ def _once(job: Job) -> tuple[int, Report | None]:
 
 
 def _is_fit(job: Job, facts: Facts) -> bool:
+    from gpudoctor.preflight.judged import requirements
+    from gpudoctor.preflight.plain import plain
+
+    judged = requirements(facts)
+    if not judged.unmet and not judged.open and plain(facts):
+        return True
     from gpudoctor.preflight.fit import status_of
 
     return status_of(facts, job.ignore) in (("healthy",) if job.fail_on == "warning" else ("healthy", "warnings"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
+
+import msgspec
 
 from gpudoctor import __version__
 from gpudoctor.children import Limits
@@ -23,8 +24,7 @@ TIME_LIMIT = 120.0
 _OF_ENVIRONMENT = frozenset({"toolkits", "cudnn"})
 
 
-@dataclass(frozen=True)
-class Sight:
+class Sight(msgspec.Struct, frozen=True):
     """What is to be looked at. ``environment``: the Python under test too, which is then ``executable``."""
 
     request: Request

@@ -1,15 +1,13 @@
-"""What a job asks of a machine, read from text: ``gpus>=2, vram>=40GiB, torch>=2.6``.
-
-Light to import: a wrong word is told before anything is looked at, and before most of gpudoctor is loaded.
-"""
+"""What a job asks of a machine, read from text: ``gpus>=2, vram>=40GiB, torch>=2.6``."""
 
 from __future__ import annotations
 
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 MOST_REQUIREMENTS = 100
 LONGEST_TEXT = 10_000
@@ -38,16 +36,14 @@ class RequirementError(ValueError):
     """A text is no requirement. The message is one sentence for the user."""
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(msgspec.Struct, frozen=True):
     """One requirement. ``name`` is its subject, ``text`` the whole in its shortest spelling, without blanks."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True)
-class Amount(Requirement):
+class Amount(Requirement, frozen=True):
     """A number to compare with: GPUs, or bytes. All ``clauses`` (operator, number) hold together."""
 
     clauses: tuple[tuple[str, int], ...]
@@ -57,8 +53,7 @@ class Amount(Requirement):
         return all(_COMPARE[sign](value, number) for sign, number in self.clauses)
 
 
-@dataclass(frozen=True)
-class Capable(Requirement):
+class Capable(Requirement, frozen=True):
     """Compute capabilities to compare with, as (major, minor)."""
 
     clauses: tuple[tuple[str, tuple[int, int]], ...]
@@ -68,8 +63,7 @@ class Capable(Requirement):
         return all(_COMPARE[sign](value, number) for sign, number in self.clauses)
 
 
-@dataclass(frozen=True)
-class Versioned(Requirement):
+class Versioned(Requirement, frozen=True):
     """A version specifier as Python packaging writes it, empty where any version will do."""
 
     specifier: str
@@ -82,8 +76,7 @@ class Versioned(Requirement):
         return SpecifierSet(self.specifier).contains(Version(version), prereleases=True)
 
 
-@dataclass(frozen=True)
-class Named(Requirement):
+class Named(Requirement, frozen=True):
     """Names of GPUs, one of which must fit (``~=``), be the whole name (``==``), or not be it (``!=``)."""
 
     sign: str
@@ -97,15 +90,13 @@ class Named(Requirement):
         return any(_words(wanted) == words for wanted in self.names) is (self.sign == "==")
 
 
-@dataclass(frozen=True)
-class Switched(Requirement):
+class Switched(Requirement, frozen=True):
     """A mode that is to be on or off."""
 
     on: bool
 
 
-@dataclass(frozen=True)
-class Plain(Requirement):
+class Plain(Requirement, frozen=True):
     """A requirement without a value."""
 
 
