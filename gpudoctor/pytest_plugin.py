@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from gpudoctor.testing import Device, Sight
 
 _FOLDER = pytest.StashKey[str]()
 _SIGHT = pytest.StashKey["Sight"]()
 _CHOSEN = pytest.StashKey["tuple[Device, ...]"]()
+_REFUSED = pytest.StashKey[str]()
 _SHARED = "gpudoctor_folder"
 
 _MARKER = (
@@ -73,15 +76,26 @@ def _choose(item: pytest.Item) -> tuple[Device, ...]:
         pytest.fail(f"marker {error}", pytrace=False)
     found = chosen(need, _sight(item.config))
     if isinstance(found, str):
-        _refuse(found, item.config)
+        _refuse(found, item)
     item.stash[_CHOSEN] = found
     return found
 
 
-def _refuse(reason: str, config: pytest.Config) -> NoReturn:
-    if config.getoption("--gpu-required"):
+def _refuse(reason: str, item: pytest.Item) -> NoReturn:
+    if item.config.getoption("--gpu-required"):
         pytest.fail(f"--gpu-required: {reason}", pytrace=False)
+    item.stash[_REFUSED] = reason
     pytest.skip(reason)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """A test is reported as skipped at its own line, not at this module's."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and _REFUSED in item.stash:
+        path, line, _ = item.location
+        report.longrepr = (path, (line or 0) + 1, f"Skipped: {item.stash[_REFUSED]}")
 
 
 # ------------------------------------------------------------------------------------------------ one look a session
@@ -118,9 +132,13 @@ def _shared_sight(folder: str | None) -> Sight:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """pytest-xdist starts a worker: all of them get one private folder, in which the first to look leaves its sight."""
-    if _FOLDER not in node.config.stash:
-        node.config.stash[_FOLDER] = tempfile.mkdtemp(prefix="gpudoctor-")
-    node.workerinput[_SHARED] = node.config.stash[_FOLDER]
+    stash = node.config.stash
+    if _FOLDER not in stash:
+        try:
+            stash[_FOLDER] = tempfile.mkdtemp(prefix="gpudoctor-")
+        except OSError:  # nowhere to write: each worker looks for itself
+            return
+    node.workerinput[_SHARED] = stash[_FOLDER]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -105,7 +105,8 @@ def test_a_marked_test_is_skipped_with_the_users_own_values(pytester: pytest.Pyt
     ran = pytester.runpytest_subprocess(*PLUGIN)
     ran.assert_outcomes(skipped=1)
     ran.stdout.fnmatch_lines(
-        "SKIPPED*: needs 2 GPUs with vram>=16GiB: CUDA shows 2; "
+        "SKIPPED [[]1] test_a_marked_test_is_skipped_with_the_users_own_values.py:5: "
+        "needs 2 GPUs with vram>=16GiB: CUDA shows 2; "
         "GPU 0 (Tesla T4) has memory 15 GiB; GPU 1 (Tesla T4) has memory 15 GiB"
     )
 
@@ -184,6 +185,30 @@ def test_workers_of_xdist_look_once_together_and_leave_nothing(
     ran.assert_outcomes(passed=6)
     assert looks() == 1
     assert [path.name for path in (tmp_path / "tmp").iterdir() if path.name.startswith("gpudoctor-")] == []
+
+
+def test_workers_that_have_nowhere_to_write_look_for_themselves(pytester: pytest.Pytester, lab: Lab) -> None:
+    lab(Machine())
+    pytester.makeconftest(
+        textwrap.dedent(TELLTALE)
+        + textwrap.dedent("""
+            import tempfile
+            _mkdtemp = tempfile.mkdtemp
+            def mkdtemp(**said):
+                if said.get("prefix") == "gpudoctor-":
+                    raise OSError(30, "Read-only file system")
+                return _mkdtemp(**said)
+            tempfile.mkdtemp = mkdtemp
+        """)
+    )
+    pytester.makepyfile("""
+        import pytest
+        @pytest.mark.gpu
+        @pytest.mark.parametrize("turn", range(2))
+        def test_it(turn): pass
+    """)
+    pytester.runpytest_subprocess(*PLUGIN, "-p", "xdist", "-n2", "--dist=load").assert_outcomes(passed=2)
+    assert looks() == 2
 
 
 @pytest.mark.parametrize(

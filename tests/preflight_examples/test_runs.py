@@ -372,11 +372,13 @@ def test_a_batch_job_checks_each_node_once_and_only_then_trains(
 # ---------------------------------------------------------------------------------------------------- GitHub Actions
 
 
-def action(place: Place, **inputs: str) -> tuple[subprocess.CompletedProcess[str], str, str]:
-    """Run the action's step as a runner does, gpudoctor installed: the run, the summary, the outputs."""
+def action(place: Place, *, installed: bool = True, **inputs: str) -> tuple[subprocess.CompletedProcess[str], str, str]:
+    """Run the action's step as a runner does, gpudoctor installed or not: the run, the summary, the outputs."""
     temporary = place.folder / "temporary"
-    (temporary / "gpudoctor" / "bin").mkdir(parents=True)
-    (temporary / "gpudoctor" / "bin" / "gpudoctor").symlink_to(place.folder / "gpudoctor")
+    temporary.mkdir()
+    if installed:
+        (temporary / "gpudoctor" / "bin").mkdir(parents=True)
+        (temporary / "gpudoctor" / "bin" / "gpudoctor").symlink_to(place.folder / "gpudoctor")
     told = documents(EXAMPLES / "github" / "action.yml")[0]
     defaults = {name: one.get("default", "") for name, one in told["inputs"].items()}
     (step,) = told["runs"]["steps"]
@@ -424,6 +426,22 @@ def test_the_action_goes_on_with_an_undetermined_runner_where_that_is_wanted(on:
     assert action(place)[0].returncode == 3
 
 
+@pytest.mark.parametrize(("package", "installed"), [("", ROOT), ("./vendor/gpudoctor", "./vendor/gpudoctor")])
+def test_the_action_installs_what_it_is_told_or_its_own_checkout(on: On, package: str, installed: Path | str) -> None:
+    place = on(FIT)
+    pip = command(place.folder / "pip", f'echo "$*" >>{place.folder}/installed')
+    # python3 -m venv FOLDER
+    command(
+        place.folder / "bin" / "python3",
+        f'mkdir -p "$3/bin" && ln -s {pip} "$3/bin/python" && ln -s {place.folder}/gpudoctor "$3/bin/gpudoctor"',
+    )
+    ran, _, _ = action(place, installed=False, package=package)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    *options, last = (place.folder / "installed").read_text().split()
+    assert options == ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    assert (Path(last).resolve() if package == "" else last) == installed
+
+
 def test_text_from_a_workflow_is_no_program(on: On) -> None:
     place = on(FIT)
     ran, _, output = action(place, require='gpus>=1"; touch broken; echo "')
@@ -456,8 +474,8 @@ def test_the_example_of_a_test_suite_and_the_reasons_on_its_page(
             monkeypatch.setenv(name, value)
         ran = pytester.runpytest_subprocess("-p", "gpudoctor.pytest_plugin", "--strict-markers", "-rs")
         ran.assert_outcomes(**outcomes)
-        said |= {line.split(": ", 1)[1] for line in ran.stdout.lines if line.startswith("SKIPPED")}
+        said |= {line for line in ran.stdout.lines if line.startswith("SKIPPED")}
     page = (ROOT / "docs" / "preflight" / "pytest.md").read_text("utf-8")
-    shown = re.findall(r"^SKIPPED \[1\] …: (.*)$", page, re.MULTILINE)
+    shown = re.findall(r"^SKIPPED .*$", page, re.MULTILINE)
     assert len(shown) == 3
     assert set(shown) <= said
