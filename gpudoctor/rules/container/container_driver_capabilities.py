@@ -115,6 +115,8 @@ _NO_LIBRARY = (
     r"\b(?:no|without|lacks|missing) (?:a |the )?libcuda\b",
     r"Found no NVIDIA driver on your system",
 )
+# nvidia-container-cli looks for the driver's libraries on the host, before there is a container.
+_ON_THE_HOST = r"load library failed: lib(?:cuda|nvidia-ml)\.so\.1"
 _NO_UTILITY = (
     r"libnvidia-ml\.so(?:\.1)?[^\n]{0,20}cannot open shared object file",
     r"nvidia-smi: (?:command )?not found",
@@ -207,7 +209,7 @@ def default_of_an_old_runtime(start: ContainerStart | None, printed: Printed, cu
         return NotApplicable("how the container was started is not known")
     hit = heard(printed, *_NO_LIBRARY)
     given = start.gpus or start.runtime == "nvidia"
-    if hit is None or not given or works(cuda) or not re.search("libcuda", hit.text):
+    if hit is None or not given or works(cuda) or not re.search("libcuda", hit.text) or heard(printed, _ON_THE_HOST):
         return NotApplicable(SILENT)
     return Found(
         title="The container was started with GPU access and has no libcuda: the part compute is missing.",

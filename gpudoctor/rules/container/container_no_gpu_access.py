@@ -29,11 +29,13 @@ from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import (
+    Build,
     Container,
     ContainerStart,
     CudaDriver,
     DeviceNodes,
     Environment,
+    Imported,
     Jetson,
     KernelDriver,
     Nvml,
@@ -107,12 +109,18 @@ _ENGINE = (
     r"failed to discover GPU vendor from CDI",
     r"unresolvable CDI devices nvidia\.com/gpu",
     r"setting up CDI devices: [^\n]{0,40}nvidia\.com/gpu",
+    # on a Jetson --gpus alone is not enough
+    r"invoking the NVIDIA Container Runtime Hook directly [^\n]{0,60} is not supported",
+    # nvidia-container-cli, before any container is made: the host's loader has no libcuda
+    r"load library failed: libcuda\.so\.1: cannot open shared object",
 )
 # go-nvml's words for "no libnvidia-ml here", as the device plugin and the GPU operator's pods print them; apptainer's
 # for a host where --nv finds nothing to bind.
 _PODS = (
     r"\b(?:could not load|failed to load|unable to load) NVML library",
     r"Nvml init failed: ERROR_LIBRARY_NOT_FOUND|error (?:initializing|starting) NVML: ERROR_LIBRARY_NOT_FOUND",
+    r"\bIncompatible (?:platform|strategy) detected\b",
+    r"did you configure the NVIDIA Container Toolkit\?",
 )
 _NOTHING_TO_BIND = r"Could not find any nv files on this host"
 
@@ -148,6 +156,20 @@ _NOTHING_INSIDE = (
     r"executable file not found in \$PATH[^\n]{0,20}nvidia-smi|nvidia-smi[^\n]{0,20}executable file not found",
     r"\bCUDA\b[^\n]{0,20}\bnot detected\b",
 )
+# What CUDA and PyTorch say where there is no driver at all, and elsewhere too, so it counts only in a container whose
+# start asked for no GPU: https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html
+_WITHOUT_DRIVER = (
+    r"CUDA driver version is insufficient for CUDA runtime version",
+    r"cuda\.is_available\(\)(?: returns| ?->| ?==?|:| gives| is)? ?False",
+    r"No CUDA GPUs are available",
+    r"no CUDA-capable device is detected",
+)
+# An image that programs for GPUs come in, named on its own; docker compose's word on a service that ended.
+_IMAGE = (
+    r"^(?:image: )?(?:(?:docker\.io/)?nvidia/cuda|nvcr\.io/nvidia/[\w.-]{2,40}|pytorch/pytorch|tensorflow/tensorflow)"
+    r":[\w.-]{2,80}$"
+)
+_SERVICE = r"^[\w.-]{2,80}[_-]\d{1,3} exited with code \d{1,3}$"
 _PLAIN_RUNTIME = r"\bruntime\W{1,4}runc\b"
 
 
@@ -186,6 +208,11 @@ def apptainer_finds_nothing_to_bind(
     )
 
 
+def _asked(start: ContainerStart) -> bool:
+    """Whether the command that started a container asked for GPUs."""
+    return bool(start.gpus or start.devices or start.privileged or start.runtime == "nvidia")
+
+
 @RULE.detector
 def nothing_of_the_driver_inside(
     printed: Printed,
@@ -202,12 +229,13 @@ def nothing_of_the_driver_inside(
     hit = heard(printed, *_NOTHING_INSIDE)
     if hit is None and ((presence and presence.present) or gpu_is_missed(printed)):
         hit = heard(printed, *_IN_PASSING)
-    banner = heard(printed, *_NOTHING_INSIDE[:2])
-    inside = (container is not None and container.engine is not None) or banner is not None
+    plain = start is not None and not _asked(start)
+    if hit is None and plain:
+        hit = heard(printed, *_WITHOUT_DRIVER)
+    shown = heard(printed, *_NOTHING_INSIDE[:2], _IMAGE, _SERVICE)
+    inside = (container is not None and container.engine is not None) or shown is not None
     if hit is None or not inside:
         return NotApplicable(SILENT)
-    asked = start is not None and bool(start.gpus or start.devices or start.privileged or start.runtime == "nvidia")
-    plain = start is not None and not asked
     runtime = heard(printed, _PLAIN_RUNTIME)
     given = (cite("started with", start.text, start),) if start and plain and start.text else ()
     return Found(
@@ -216,4 +244,36 @@ def nothing_of_the_driver_inside(
         evidence=(hit.evidence, *given, *((runtime.evidence,) if runtime else ())),
         remedies=(GiveContainerGpu(),),
         confidence=Confidence.CERTAIN if plain else Confidence.LIKELY,
+    )
+
+
+@RULE.detector
+def started_plainly(
+    build: Build,
+    imported: Imported,
+    start: ContainerStart | None,
+    presence: Presence | None,
+    nvml: Nvml | None,
+    cuda: CudaDriver | None,
+) -> Verdict:
+    """A CUDA build that sees no GPU, in a container whose start asked for none."""
+    if build.accelerator != "cuda" or imported.available is not False:
+        return NotApplicable("no CUDA build that misses a GPU")
+    if start is None:
+        return NotApplicable("how the container was started is not known")
+    if _asked(start) or works(cuda) or (presence and not presence.present):
+        return NotApplicable("GPUs were asked for, CUDA works, or there is no NVIDIA GPU")
+    # A table of nvidia-smi is the host's, or says that the engine gives GPUs unasked.
+    shown = nvml is not None and nvml.result == "NVML_SUCCESS"
+    return Found(
+        title="This container was started without access to the GPU.",
+        detail=f"{build.distribution} {build.version} is a CUDA build; the driver must come from the host.",
+        evidence=(
+            cite("started with", start.text, start),
+            cite(f"{build.distribution} sees a GPU", "no", imported),
+            cite("built for", f"CUDA {build.cuda}" if build.cuda else "CUDA", build),
+        ),
+        remedies=(GiveContainerGpu(),),
+        confidence=Confidence.POSSIBLE if shown else Confidence.LIKELY,
+        settled_by=("ls /dev/nvidia*",) if shown else (),
     )

@@ -143,8 +143,10 @@ def a_job_that_asks_for_none(
     slurm, hit = heard(printed, _SLURM), heard(printed, *_NO_GPU)
     if (slurm is None and job is None) or hit is None or works(cuda):
         return NotApplicable(SILENT)
-    if heard(printed, _ASKED) or (scheduler and scheduler.gpus) or any("GPU" in name for name in variables):
-        return NotApplicable("the job asked for GPUs, or its variables name some")
+    if (scheduler and scheduler.gpus) or any("GPU" in name for name in variables):
+        return NotApplicable("the job's variables name GPUs")
+    if heard(printed, _ASKED):
+        return NotApplicable("the job asked for GPUs")
     told = slurm.evidence if slurm else cite(job or "", variables.get(job or "", ""), environment or printed)
     return Found(
         title="The Slurm job asks for no GPU, and finds none.",

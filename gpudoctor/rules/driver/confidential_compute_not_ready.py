@@ -75,6 +75,7 @@ _NOT_READY = (
     r"(?:Confidential Compute|CC) GPUs? Ready state\W{1,4}not[- ]ready",
     r"\bready state (?:is )?not (?:set|ready)\b",
 )
+_NO_HANDLE = r"Unable to determine the device handle for"
 _MODE_ON = r"\bcc[-_ ]mode(?:\W{1,4}| is | set to )on\b|\bhas CC mode on\b"
 
 
@@ -86,7 +87,7 @@ def a_program_says_so(printed: Printed, gpus: Gpus | None, cuda: CudaDriver | No
     hit = ready or mode
     if hit is None or works(cuda):
         return NotApplicable(SILENT)
-    if mode and gpus and any(gpu.error is None for gpu in gpus.gpus):
+    if mode and gpus and any(gpu.error is None for gpu in gpus.gpus) and heard(printed, _NO_HANDLE) is None:
         return NotApplicable("the driver lists the GPU")
     return Found(
         title="The GPU is in confidential mode and its ready state is not set."

@@ -110,6 +110,9 @@ def listing_of_a_text(
     """A listing without nvidia-uvm, or with nodes for root and a group alone, beside a failure of CUDA."""
     if module is not None or works(cuda) or not nodes.nodes:
         return NotApplicable("the kernel module is known, CUDA works, or no node is listed")
+    useless = [node for node in nodes.nodes if _matters(node.path) and _open_to_nobody(node)]
+    if useless:
+        return _useless(useless, nodes)
     fails = heard(printed, *_FAILS)
     if fails is None and not nvml_fails(nvml) and not (cuda and cuda.code):
         return NotApplicable("no failure of CUDA is told")
@@ -133,7 +136,24 @@ def listing_of_a_text(
     )
 
 
+def _open_to_nobody(node: DeviceNode) -> bool:
+    """Whether not even its owner may read and write a node, which root alone overcomes."""
+    return node.mode is not None and int(node.mode[-3], 8) & 6 != 6
+
+
+def _useless(useless: list[DeviceNode], nodes: DeviceNodes) -> Found:
+    first = useless[0]
+    return Found(
+        title=f"CUDA cannot reach the driver: {first.path} has mode {first.mode}, which lets nobody read and write it.",
+        detail="The module parameter NVreg_DeviceFileMode is decimal unless it starts with 0: 666 is 01232 then.",
+        evidence=(cite("device nodes", ", ".join(f"{node.path} {node.mode}" for node in useless), nodes),),
+        remedies=(CreateDeviceNodes(paths=tuple(node.path for node in useless), permission=True),),
+    )
+
+
 _ABSENT = (
+    # libkmod's words for the module of the distribution's own name, such as nvidia_367_uvm
+    r"could not find module by name='nvidia[-_][\w-]{0,20}uvm'",
     r"(/dev/nvidia(?:-uvm|ctl|\d{1,3})\b)[^\n]{0,20}: No such file or directory",
     r"(/dev/nvidia(?:-uvm|ctl|\d{1,3})\b)[^\n]{0,20}\b(?:not found|missing|does not exist)",
     r"\bnvidia[-_]uvm\b[^\n]{0,20}\bnot loaded\b",

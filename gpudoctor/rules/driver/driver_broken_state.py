@@ -81,22 +81,31 @@ _SUSPEND = (
     r"[^\n]{0,30}?(?<![.\w])(?:suspend(?:ed|ing)?|suspension|hibernat(?:e|ed|ion|ing)|sleep(?:ing)?|w[ao]ke[ns]?[- ]?up"
     r"|waking[- ]up|resumed? from (?:suspend|sleep))\b(?!\()"
 )
+# One sentence that tells both: "the GPU stops working after the host was suspended".
+_WORKED_BEFORE = (
+    r"\b(?:GPUs?|CUDA|nvidia[\w-]{0,12})\b[^\n]{0,60}\b(?:stop(?:s|ped)?|fail(?:s|ed)?|br(?:eaks?|oken)|unavailable"
+    r"|unusable|disappear(?:s|ed)?|(?:no longer|not) [^\n]{0,20}\w)\b[^\n]{0,30}\b(?:after|since)\b[^\n]{0,40}"
+    r"(?<![.\w])(?:suspend(?:ed|ing)?|suspension|hibernat(?:e|ed|ion|ing)|sleep|w[ao]ke[ns]?[- ]?up|waking"
+    r"|resum(?:ed?|ing))\b(?!\()"
+)
 _MANAGEMENT = r"System Power Management attempted without driver procfs suspend interface"
 
 
 @RULE.detector
 def began_with_a_suspend(printed: Printed, cuda: CudaDriver | None) -> Verdict:
     """CUDA fails, and the machine slept before."""
-    slept = heard(printed, _MANAGEMENT, _SUSPEND)
+    told = heard(printed, _WORKED_BEFORE)
+    slept = heard(printed, _MANAGEMENT, _SUSPEND) or told
     if slept is None or works(cuda):
         return NotApplicable(SILENT)
     failed = heard(printed, *_UNKNOWN, r"\bCUDA (?:fails|failed) to initiali[sz]e\b", r"No CUDA GPUs are available")
+    failed = failed or told
     if failed is None:
         return NotApplicable("no failure of CUDA is told")
     return Found(
         title="CUDA fails since the machine was suspended: the driver must be loaded anew.",
         detail=failed.text,
-        evidence=(failed.evidence, slept.evidence),
+        evidence=tuple(dict.fromkeys((failed.evidence, slept.evidence))),
         remedies=(_RELOAD, ReloadDriver()),
         confidence=Confidence.LIKELY,
     )

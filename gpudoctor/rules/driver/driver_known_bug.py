@@ -38,7 +38,7 @@ from gpudoctor.facts import (
 )
 from gpudoctor.findings import About, Confidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.relations import driver_version
-from gpudoctor.remedies import InstallDriver, Run
+from gpudoctor.remedies import InstallDriver, ReloadDriver, Run
 from gpudoctor.rules._printed import SILENT, heard, nvml_fails, works
 from gpudoctor.views import Printed, UserDriver
 
@@ -149,6 +149,33 @@ def no_device_though_all_is_there(
             cite("modules", ", ".join(modules.loaded), modules),
         ),
         remedies=(_NO_HMM,),
+        confidence=Confidence.LIKELY,
+    )
+
+
+# The instruction that failed, as the kernel prints it: function, offset, and the module that the function is in.
+_INSIDE = r"\b(?:RIP|EIP|pc) ?: (?:[0-9a-f]{4}:)?[\w.]{1,120}\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8} \[(nvidia\w{0,10})\]"
+# A mere warning has such a line too.
+_CRASH = (
+    r"\bBUG: (?:kernel NULL pointer dereference|unable to handle)",
+    r"\bOops: [0-9a-f]{4}\b",
+    r"\bgeneral protection fault\b",
+    r"\bkernel BUG at\b",
+    r"\bUnable to handle kernel\b",
+)
+
+
+@RULE.detector
+def the_kernel_crashed_in_the_module(printed: Printed) -> Verdict:
+    """An oops of the kernel whose failing instruction is in NVIDIA's module."""
+    inside, crash = heard(printed, _INSIDE), heard(printed, *_CRASH)
+    if inside is None or crash is None:
+        return NotApplicable(SILENT)
+    return Found(
+        title=f"The kernel crashed inside the driver's module {inside.match[1]}.",
+        detail=f"{crash.text}: {inside.text}.",
+        evidence=(crash.evidence, inside.evidence),
+        remedies=(ReloadDriver(), InstallDriver()),
         confidence=Confidence.LIKELY,
     )
 

@@ -104,6 +104,9 @@ _TEXTS = (
     r"API mismatch: the client has the version [\d.]{5,12},? but\s{1,4}this kernel module has the version [\d.]{5,12}",
     r"API mismatch: the client has the version [\d.]{5,12}",
     r"kernel version [\d.]{5,12} does not match DSO version [\d.]{5,12}",
+    # 18 is NVML_ERROR_LIB_RM_VERSION_MISMATCH, which programs that call NVML themselves print as a number
+    r"\bnvmlInit\w{0,10}(?:\(\))?[ :]{0,2}(?:err|error|failed|returned|result|status)?[ :=(]{1,3}18\b",
+    r"\bnvml\b[^\n]{0,20}\binit(?:ialization)? (?:failure|error)[ :=]{1,3}18\b",
 )
 _COMBINATION = (
     r"\bError[ :]{1,2}803\b",

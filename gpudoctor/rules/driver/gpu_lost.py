@@ -113,7 +113,7 @@ _TEXTS = (
     r"GPU is lost",
     r"\b(?:NVML_)?ERROR_GPU_IS_LOST",
     # "GPU has fallen off the bus", "GPU at 0000:01:00.0 has fallen off the bus"
-    r"\bGPU\b[^\n]{0,60}? has fallen off the bus",
+    r"\bGPU\b[^\n]{0,60}? f[ae]ll(?:en|s)? (?:off|out) (?:of )?the (?:PCIe? )?bus\b",
     r"has fallen off the bus and is not responding to commands",
     r"\bXid\b:?(?: \((?:PCI:)?[0-9a-f:.]{4,20}\))?\s?[:=]?\s{0,3}79\b",
 )

@@ -26,7 +26,7 @@ from __future__ import annotations
 from typing import Literal
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import CudaDriver, DriverFiles, KernelModules, PciDevices
+from gpudoctor.facts import CudaDriver, DriverFiles, KernelModules, Nvml, PciDevices
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Verdict
 from gpudoctor.remedies import InstallDriver, ReplaceNouveau
 from gpudoctor.rules._printed import SILENT, heard, works
@@ -97,15 +97,20 @@ _TEXTS = (
     r"is already bound to (nouveau|Nova\w{0,8})\b",
     r"a driver such as:?[^\n]{0,20} nouveau[^\n]{0,60} was loaded and obtained ownership",
     r"\bKernel driver in use: (?:nouveau|nova)",
+    # nouveau has set the GPU up
+    r"\bnouveau (?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]: DRM: ",
     r"\b(?:renderer|OpenGL|graphics)\b[^\n]{0,20}\bNV1[0-9A-F]{2}\b",
 )
 
 
 @RULE.detector
-def a_program_says_so(printed: Printed, modules: KernelModules | None, cuda: CudaDriver | None) -> Verdict:
-    """NVIDIA's module, its installer or a listing name nouveau as the GPU's driver."""
+def a_program_says_so(
+    printed: Printed, modules: KernelModules | None, cuda: CudaDriver | None, nvml: Nvml | None
+) -> Verdict:
+    """NVIDIA's module, its installer, a listing or nouveau itself name nouveau as the GPU's driver."""
     hit = heard(printed, *_TEXTS)
-    if hit is None or works(cuda) or (modules and {"nvidia", "nouveau"} & set(modules.loaded)):
+    answers = works(cuda) or (nvml is not None and nvml.result == "NVML_SUCCESS")
+    if hit is None or answers or (modules and {"nvidia", "nouveau"} & set(modules.loaded)):
         return NotApplicable(SILENT)
     return Found(
         title=f"{_holder(hit.text)} holds the GPU; NVIDIA's driver cannot use it.",

@@ -58,12 +58,15 @@ _TEXTS = (
     r"nvidia-gridd[^\n]{0,20}: Failed to (?:acquire|borrow|renew) license",
     r"\bvGPU\b[^\n]{0,40}\bunlicensed\b",
 )
+# nvidia-gridd's words where the log's own column, which names it, is gone; then its settings or product tell whose.
+_REFUSED = r"Failed to (?:acquire|borrow|renew) license"
+_GRID = r"\bgridd\b|\bNVIDIA (?:GRID|Virtual|vGPU)|\bvGPU\b|\bFeatureType ?= ?\d|\bClientConfigToken\b"
 
 
 @RULE.detector
 def a_program_says_so(printed: Printed) -> Verdict:
     """nvidia-smi -q or nvidia-gridd say that there is no licence."""
-    hit = heard(printed, *_TEXTS)
+    hit = heard(printed, *_TEXTS) or (heard(printed, _REFUSED) if heard(printed, _GRID) else None)
     if hit is None:
         return NotApplicable(SILENT)
     refused = heard(printed, r"busy or unavailable", r"cudaErrorDevicesUnavailable")

@@ -54,6 +54,7 @@ _CURED = (
     rf"\b{_GOOD}\b.{{0,40}}(?:IOMMU|ACS) (?:is |was |being )?(?:off|disabled|switched off)",
     rf"(?:disabling|switching off|turning off) (?:the )?(?:IOMMU|ACS|P2P).{{0,60}}\b{_GOOD}\b",
     rf"\b{_GOOD}\b.{{0,40}}\bP2P\b.{{0,20}}(?:off|disabled)",
+    r"\b(?:hang|freez|stuck|dead-?lock)\w{0,4}\b.{0,30}\b(?:with|when|if) (?:P2P|peer).{0,20}\b(?:on|enabled|used)\b",
 )
 _HANGS = (
     (
@@ -64,7 +65,12 @@ _HANGS = (
         r"(?:hang|freez|stuck|deadlock)\w{0,4}\b.{0,60}(?:multi-?GPU|multiple GPUs|several GPUs|[2-9] (?:or more "
         r")?GPUs|DataParallel)"
     ),
+    r"\b(?:nccl[A-Za-z]{0,20}|all_?reduce(?:_perf)?|p2pBandwidthLatencyTest)\b.{0,40}\b(?:hang|freez|stuck|dead-?lock)",
+    r"\b(?:hang|freez|stuck|dead-?lock)\w{0,4}\b.{0,20}\bbetween GPU ?\d",
 )
+# lspci -vvv of a bridge that sends what one device writes to another through the root, and so through the IOMMU:
+# https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html
+_ACS = r"\bACSCtl: [^\n]{0,20}\b(?:SrcValid|ReqRedir|CmpltRedir)\+"
 
 
 _MOST_TOLD = 4  # pairs; eight GPUs have 56
@@ -173,16 +179,20 @@ def transfers_that_fail(printed: Printed, gpus: Gpus | None) -> Verdict:
     found = heard(printed, *_HANGS)
     if found is None:
         return NotApplicable(SILENT)
+    redirected = heard(printed, _ACS)
+    if redirected is not None:
+        title = "Jobs on several GPUs hang, and a PCIe bridge has access control (ACS) on."
+        return _found(found, title, Confidence.LIKELY, redirected)
     return _found(
         found, "Jobs on several GPUs hang; direct transfers between them may be the reason.", Confidence.POSSIBLE
     )
 
 
-def _found(found: Heard, title: str, confidence: Confidence) -> Found:
+def _found(found: Heard, title: str, confidence: Confidence, further: Heard | None = None) -> Found:
     return Found(
         title=title,
         detail=found.text,
-        evidence=(found.evidence,),
+        evidence=(found.evidence, *((further.evidence,) if further else ())),
         remedies=_REMEDIES,
         confidence=confidence,
         settled_by=("NCCL_P2P_DISABLE=1 (in front of the command that hangs)", "nvidia-smi topo -p2p r"),
