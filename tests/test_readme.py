@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 from gpudoctor.cli.app import app
-from gpudoctor.render.terminal import Style, terminal
+from gpudoctor.render.page import Style
+from gpudoctor.render.terminal import terminal
 from gpudoctor.report import judge
 from tests.good import change, only, with_gpu
 

@@ -12,7 +12,7 @@ from typing import TextIO
 import typer
 
 from gpudoctor.cli.streams import whole_streams
-from gpudoctor.render.terminal import Style
+from gpudoctor.render.page import Style
 
 __all__ = ["emit", "say", "style", "whole_streams", "writable"]
 

@@ -9,7 +9,8 @@ from typing import Literal
 from gpudoctor.findings import Report
 from gpudoctor.privacy import Identity, redact_report
 from gpudoctor.render.json import json_report
-from gpudoctor.render.terminal import Style, terminal
+from gpudoctor.render.page import Style
+from gpudoctor.render.terminal import terminal
 from gpudoctor.wire import FailOn
 
 Format = Literal["terminal", "json"]

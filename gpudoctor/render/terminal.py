@@ -7,162 +7,32 @@ they can be copied; all else wraps.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.text import Text
 
-from gpudoctor.facts import Record
 from gpudoctor.findings import Finding, Fix, Report, Severity
 from gpudoctor.render import summary, text
+from gpudoctor.render.page import Page, Style, styled
 from gpudoctor.render.summary import MARK_OF, Mark, Row
 
-WIDEST = 110
-"""Lines of prose are not drawn wider than this on a wider terminal."""
-_NARROWEST = 24
 _LIKE_IT = 3
 _DETAIL_LINES = 30
 _SMALLEST_COLUMN = 26
 
 
-class Style(Record, frozen=True, kw_only=True):
-    """What the terminal can show, as the command line decided it.
-
-    ``colour`` also means that control sequences may be written; ``unicode`` False restricts all to ASCII.
-    """
-
-    width: int = 80
-    colour: bool = False
-    unicode: bool = True
-    verbose: bool = False
-
-
-_GLYPHS = {Mark.OK: "✓", Mark.FAULT: "✗", Mark.WARNING: "!", Mark.UNKNOWN: "?", Mark.NOTE: "–"}
-_ASCII_GLYPHS = {Mark.OK: "ok", Mark.FAULT: "FAIL", Mark.WARNING: "!", Mark.UNKNOWN: "?", Mark.NOTE: "-"}
-_COLOURS = {
-    Mark.OK: "green",
-    Mark.FAULT: "bold red",
-    Mark.WARNING: "yellow",
-    Mark.UNKNOWN: "magenta",
-    Mark.NOTE: "dim",
-}
-
-
 def terminal(report: Report, style: Style) -> str:
     """The whole report as text, ending with a line feed."""
-    page = _Page(style)
+    page = Page(style)
     for section in (_verdict,) if report.unreadable else _SECTIONS:
         section(page, report)
     return page.text()
 
 
-def _styled(words: str, style: str) -> Text:
-    """Text in that style, which text appended to it does not inherit."""
-    return Text.assemble((words, style))
-
-
-class _Page:
-    """Lines of text in the making. All text that comes in is escaped here, and nowhere drawn past this class."""
-
-    def __init__(self, style: Style) -> None:
-        self.style = style
-        self.width = max(_NARROWEST, min(style.width, WIDEST))
-        self.narrow = self.width < 64
-        self._lines: list[Text] = []
-        self._console = Console(
-            file=io.StringIO(),
-            width=max(style.width, _NARROWEST),
-            color_system="standard" if style.colour else None,
-            force_terminal=style.colour,
-            no_color=not style.colour,
-            legacy_windows=False,
-            markup=False,
-            highlight=False,
-            emoji=False,
-            _environ={},
-        )
-
-    def prose(self, words: str, style: str = "") -> Text:
-        """Words of any origin as one line of text that is safe to show."""
-        shown = text.shorten(text.words(words), text.LINE_LIMIT)
-        return _styled(shown if self.style.unicode else text.ascii_only(shown), style)
-
-    def exact(self, words: str, style: str = "") -> Text:
-        """A command: one line, unchanged but for characters that cannot be seen."""
-        shown = text.escape(words)
-        return _styled(shown if self.style.unicode else text.exact_ascii(shown), style)
-
-    def glyph(self, mark: Mark) -> Text:
-        glyphs = _GLYPHS if self.style.unicode else _ASCII_GLYPHS
-        return _styled(glyphs[mark], _COLOURS[mark])
-
-    def marked(self, mark: Mark, words: str, style: str = "") -> Text:
-        return self.glyph(mark) + Text(" ") + self.prose(words, style)
-
-    def blank(self) -> None:
-        if self._lines and self._lines[-1].plain:
-            self._lines.append(Text())
-
-    def wrapped(self, content: Text, *, first: Text, hang: int) -> None:
-        """A paragraph after ``first``; its further lines begin ``hang`` columns in."""
-        self._lines += self._wrap(content, first, hang, self.width)
-
-    def _wrap(self, content: Text, first: Text, hang: int, width: int) -> list[Text]:
-        if first.cell_len > hang:  # the label is the beginning of the paragraph, not a column beside it
-            indent = len(first.plain) - len(first.plain.lstrip())
-            first, content = first[:indent], first[indent:] + content
-        pieces = self._pieces(content, max(width - hang, 10))
-        return [first + pieces[0], *(Text(" " * hang) + piece for piece in pieces[1:])]
-
-    def _pieces(self, content: Text, room: int) -> list[Text]:
-        pieces = list(content.wrap(self._console, room, overflow="fold")) or [Text()]
-        for piece in pieces:
-            piece.rstrip()
-        return pieces
-
-    def paragraph(self, content: Text, indent: int = 2, hang: int | None = None) -> None:
-        self.wrapped(content, first=Text(" " * indent), hang=indent if hang is None else hang)
-
-    def padded(self, label: str, width: int) -> Text:
-        """A label, filled with spaces to that many columns."""
-        shown = self.prose(label, "bold")
-        return shown + Text(" " * (width - shown.cell_len))
-
-    def beside(self, content: Text, state: Text, *, first: Text, column: int) -> None:
-        """A paragraph in a column of that width, and a state beside its first line."""
-        pieces = self._pieces(content, column)
-        self._lines.append(first + pieces[0] + Text(" " * (column - pieces[0].cell_len + 2)) + state)
-        self._lines += [Text(" " * first.cell_len) + piece for piece in pieces[1:]]
-
-    def line(self, content: Text) -> None:
-        """A line that is never wrapped."""
-        self._lines.append(content)
-
-    def with_aside(self, content: Text, aside: Text, *, first: Text, hang: int) -> None:
-        """A paragraph with a short text at the right end of its last line, or below it where it does not fit."""
-        lines = self._wrap(content, first, hang, self.width)
-        room = self.width - lines[-1].cell_len - aside.cell_len
-        if room >= 2:
-            lines[-1] = lines[-1] + Text(" " * room) + aside
-        elif aside:
-            lines += self._wrap(aside, Text(" " * hang), hang, self.width)
-        self._lines += lines
-
-    def text(self) -> str:
-        while self._lines and not self._lines[-1].plain:
-            self._lines.pop()
-        with self._console.capture() as captured:
-            for line in self._lines:
-                line.rstrip()
-                self._console.print(line, soft_wrap=True)
-        return captured.get()
-
-
 # ------------------------------------------------------------------------------------------------ the verdict
 
 
-def _verdict(page: _Page, report: Report) -> None:
+def _verdict(page: Page, report: Report) -> None:
     if report.input is not None and report.input != "-":
         page.paragraph(page.prose(f"{text.name(report.input)}:", "bold"), indent=0)
     head = summary.headline(report)
@@ -181,14 +51,14 @@ def _verdict(page: _Page, report: Report) -> None:
         _finding_body(page, report, cause, 2 if report.status == "broken" else 4)
 
 
-def _other_environments(page: _Page, report: Report) -> None:
+def _other_environments(page: Page, report: Report) -> None:
     for told, command in summary.other_environments(report.facts):
         _labelled(page, "Nearby", page.prose(told))
         page.line(Text(" " * (_column(page) + 2)) + page.exact(command, "bold"))
     page.blank()
 
 
-def _undetermined(page: _Page, report: Report) -> None:
+def _undetermined(page: Page, report: Report) -> None:
     for sentence in summary.other_unknowns(report):
         _labelled(page, "Also", page.marked(Mark.UNKNOWN, f"Not judged: {sentence}"))
     settled_by = dict.fromkeys(command for unknown in report.unknown for command in unknown.settled_by)
@@ -199,7 +69,7 @@ def _undetermined(page: _Page, report: Report) -> None:
     page.blank()
 
 
-def _candidates(page: _Page, report: Report) -> None:
+def _candidates(page: Page, report: Report) -> None:
     candidates = report.candidates if report.cause is None else ()
     for label, candidate in zip(_alternatives("Either"), candidates, strict=False):
         finding = next(iter(report.findings_of(candidate.rule)), None)
@@ -213,7 +83,7 @@ def _candidates(page: _Page, report: Report) -> None:
         page.blank()
 
 
-def _finding_body(page: _Page, report: Report, finding: Finding, indent: int) -> None:
+def _finding_body(page: Page, report: Report, finding: Finding, indent: int) -> None:
     _detail(page, finding.detail, indent)
     page.blank()
     _quotes(page, report, finding)
@@ -223,7 +93,7 @@ def _finding_body(page: _Page, report: Report, finding: Finding, indent: int) ->
     page.blank()
 
 
-def _detail(page: _Page, detail: str, indent: int) -> None:
+def _detail(page: Page, detail: str, indent: int) -> None:
     lines = [line for line in detail.splitlines() if line.strip()]
     for line in lines[:_DETAIL_LINES]:
         page.paragraph(page.prose(line), indent)
@@ -231,7 +101,7 @@ def _detail(page: _Page, detail: str, indent: int) -> None:
         page.paragraph(page.prose(f"… and {text.plural(len(lines) - _DETAIL_LINES, 'line')} more"), indent)
 
 
-def _quotes(page: _Page, report: Report, finding: Finding) -> None:
+def _quotes(page: Page, report: Report, finding: Finding) -> None:
     """What a pasted text says, with the lines that say it: the reader has it at hand."""
     quotes = summary.quotes(report, finding)
     width = max((len(quote.label) for quote in quotes), default=0) + 2
@@ -250,7 +120,7 @@ def _alternatives(first: str) -> Iterator[str]:
         yield "Or"
 
 
-def _fix(page: _Page, report: Report, fix: Fix, label: str) -> None:
+def _fix(page: Page, report: Report, fix: Fix, label: str) -> None:
     _labelled(page, label, page.prose(_capital(fix.title)))
     if fix.commands:
         page.paragraph(page.prose(f"{_capital(summary.place(report, fix.where))}:"), _column(page))
@@ -267,20 +137,20 @@ def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _column(page: _Page) -> int:
+def _column(page: Page) -> int:
     return 4 if page.narrow else 11
 
 
-def _label(page: _Page, label: str) -> Text:
-    return Text("  ") + _styled(label.ljust(9 if not page.narrow else len(label) + 1), "bold cyan")
+def _label(page: Page, label: str) -> Text:
+    return Text("  ") + styled(label.ljust(9 if not page.narrow else len(label) + 1), "bold cyan")
 
 
-def _labelled(page: _Page, label: str, content: Text) -> None:
+def _labelled(page: Page, label: str, content: Text) -> None:
     first = _label(page, label)
     page.wrapped(content, first=first, hang=_column(page))
 
 
-def _commands(page: _Page, label: str, commands: Sequence[str]) -> None:
+def _commands(page: Page, label: str, commands: Sequence[str]) -> None:
     """Commands after a label; each has its line to itself on a narrow terminal."""
     if not commands:
         return
@@ -294,7 +164,7 @@ def _commands(page: _Page, label: str, commands: Sequence[str]) -> None:
 # -------------------------------------------------------------------------------------------- other findings
 
 
-def _further_findings(page: _Page, report: Report) -> None:
+def _further_findings(page: Page, report: Report) -> None:
     told = {id(finding) for finding in _told(report)}
     rest = [finding for finding in report.findings if id(finding) not in told]
     commands = {command for finding in _told(report) for fix in finding.fixes for command in fix.commands}
@@ -328,7 +198,7 @@ def _first_commands(finding: Finding) -> tuple[str, ...]:
     return finding.fixes[0].commands or (finding.fixes[0].title,)
 
 
-def _folded(page: _Page, findings: Sequence[Finding]) -> Iterator[Finding]:
+def _folded(page: Page, findings: Sequence[Finding]) -> Iterator[Finding]:
     """The findings, of one rule not more than a few, the last of them saying how many more there are."""
     for rule in dict.fromkeys(finding.rule for finding in findings):
         alike = [finding for finding in findings if finding.rule == rule]
@@ -340,7 +210,7 @@ def _folded(page: _Page, findings: Sequence[Finding]) -> Iterator[Finding]:
         page.paragraph(more, _column(page))
 
 
-def _finding_words(page: _Page, finding: Finding, after: str = "") -> Text:
+def _finding_words(page: Page, finding: Finding, after: str = "") -> Text:
     sure = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
     return page.marked(MARK_OF[finding.severity], f"{finding.title.rstrip('.')}: {finding.rule}{sure}{after}")
 
@@ -348,13 +218,13 @@ def _finding_words(page: _Page, finding: Finding, after: str = "") -> Text:
 # ------------------------------------------------------------------------------------- what was looked at
 
 
-def _looked_at(page: _Page, report: Report) -> None:
+def _looked_at(page: Page, report: Report) -> None:
     page.blank()
     _table(page, summary.rows(report))
     page.blank()
 
 
-def _table(page: _Page, rows: Sequence[Row]) -> None:
+def _table(page: Page, rows: Sequence[Row]) -> None:
     """Rows with the state in a column at the right, or under each value where the terminal is too narrow."""
     if not rows:
         return
@@ -374,7 +244,7 @@ def _table(page: _Page, rows: Sequence[Row]) -> None:
 # ------------------------------------------------------------------------------------------ the smoke jobs
 
 
-def _smoke_jobs(page: _Page, report: Report) -> None:
+def _smoke_jobs(page: Page, report: Report) -> None:
     rows = summary.smoke_rows(report)
     label = 0 if page.narrow else max((len(row.label) for row in rows), default=0) + 2
     for row in rows:
@@ -391,7 +261,7 @@ def _mark(row: Row) -> Mark:
 # ---------------------------------------------------------------------------------------------- --verbose
 
 
-def _details(page: _Page, report: Report) -> None:
+def _details(page: Page, report: Report) -> None:
     if not page.style.verbose:
         return
     _evidence(page, report)
@@ -401,12 +271,12 @@ def _details(page: _Page, report: Report) -> None:
     _outcomes(page, report)
 
 
-def _heading(page: _Page, words: str) -> None:
+def _heading(page: Page, words: str) -> None:
     page.blank()
     page.paragraph(page.prose(words, "bold"))
 
 
-def _evidence(page: _Page, report: Report) -> None:
+def _evidence(page: Page, report: Report) -> None:
     findings = [finding for finding in report.findings if finding.evidence]
     if findings:
         _heading(page, "Evidence")
@@ -416,7 +286,7 @@ def _evidence(page: _Page, report: Report) -> None:
             page.paragraph(page.prose(f"{item.fact} = {item.value} ({item.source})"), indent=6, hang=8)
 
 
-def _unrecognised(page: _Page, report: Report) -> None:
+def _unrecognised(page: Page, report: Report) -> None:
     lines = report.reading.unrecognised if report.reading else ()
     if lines:
         _heading(page, "Not recognised, among others")
@@ -428,7 +298,7 @@ _HOLDS = {True: Mark.OK, False: Mark.FAULT, None: Mark.UNKNOWN}
 _HOLDS_WORDS = {True: "holds", False: "does not hold", None: "could not be looked at"}
 
 
-def _proofs(page: _Page, report: Report) -> None:
+def _proofs(page: Page, report: Report) -> None:
     for smoke in report.smoke:
         if smoke.proofs:
             on = summary.smoke_device(smoke)
@@ -440,7 +310,7 @@ def _proofs(page: _Page, report: Report) -> None:
             page.paragraph(page.marked(_HOLDS[proof.holds], words), indent=4, hang=6)
 
 
-def _parts(page: _Page, report: Report) -> None:
+def _parts(page: Page, report: Report) -> None:
     for smoke in report.smoke:
         if smoke.parts:
             on = summary.smoke_device(smoke)
@@ -458,7 +328,7 @@ _OUTCOMES: tuple[tuple[str, str, Mark], ...] = (
 )
 
 
-def _outcomes(page: _Page, report: Report) -> None:
+def _outcomes(page: Page, report: Report) -> None:
     for kind, title, mark in _OUTCOMES:
         chosen = [outcome for outcome in report.outcomes if outcome.outcome == kind]
         if chosen:
@@ -473,7 +343,7 @@ def _outcomes(page: _Page, report: Report) -> None:
 # ------------------------------------------------------------------------------------------------- the end
 
 
-def _end(page: _Page, report: Report) -> None:
+def _end(page: Page, report: Report) -> None:
     page.blank()
     if report.silenced:
         told = ", ".join(f"{one.rule} ({one.by})" for one in report.silenced)

@@ -90,7 +90,8 @@ def triage_target() -> Callable[[bytes], None]:
     """Any bytes are judged without a crash in a rule; nothing steers the terminal, every command is one line."""
     from gpudoctor import facts
     from gpudoctor.intake import Unreadable, read
-    from gpudoctor.render.terminal import Style, terminal
+    from gpudoctor.render.page import Style
+    from gpudoctor.render.terminal import terminal
     from gpudoctor.report import judge
 
     def run(data: bytes) -> None:

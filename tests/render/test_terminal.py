@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from gpudoctor.facts import Facts, Gpu, Gpus, Message
 from gpudoctor.findings import Evidence, Reading, Report, Silenced
-from gpudoctor.render.terminal import Style, terminal
+from gpudoctor.render.page import Style
+from gpudoctor.render.terminal import terminal
 from gpudoctor.wire import failure_report
 from tests import reports
 
