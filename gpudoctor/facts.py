@@ -560,7 +560,9 @@ class Interpreter(Fact, frozen=True, kw_only=True):
     """The interpreter under test.
 
     ``environment`` says what it lives in; ``tool`` what made or manages that (``uv``, ``conda``, ``poetry``,
-    ``pip`` …). ``tags`` are the platform tags that its pip would accept first. ``externally_managed`` is PEP 668.
+    ``pixi``, ``pip`` …). ``project`` is the folder whose lock file (uv.lock, poetry.lock, pixi.lock) rules over the
+    environment: what is installed past the lock is taken back by the next sync. ``tags`` are the platform tags that its
+    pip would accept first. ``externally_managed`` is PEP 668.
     """
 
     executable: str
@@ -571,6 +573,7 @@ class Interpreter(Fact, frozen=True, kw_only=True):
     environment: Literal["venv", "conda", "system", "unknown"] = "unknown"
     environment_path: str | None = None
     tool: str | None = None
+    project: str | None = None
     free_threaded: bool = False
     externally_managed: bool = False
     bits: int = 64

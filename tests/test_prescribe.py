@@ -15,7 +15,7 @@ from gpudoctor import remedies as r
 from gpudoctor.findings import Fix
 from gpudoctor.matrix import load
 from gpudoctor.prescribe import prescribe
-from tests.good import GOOD, change
+from tests.good import GOOD, change, with_framework
 
 MATRIX = load()
 
@@ -30,6 +30,17 @@ def system(distribution: str, release: str | None, *like: str, os: str = "linux"
         kernel="6.8.0-85-generic",
         architecture="x86_64",
     )
+
+
+def pixi(environment: str) -> dict[str, object]:
+    prefix = f"/home/ann/ml/.pixi/envs/{environment}"
+    return {"tool": "pixi", "environment": "conda", "project": "/home/ann/ml", "prefix": prefix}
+
+
+def from_conda(*names: str) -> dict[str, object]:
+    return {
+        "packages": tuple(f.Package(name=name, version="1.0", location="/lib", installer="conda") for name in names)
+    }
 
 
 DISTRIBUTIONS: dict[str, f.Facts] = {
@@ -60,6 +71,18 @@ PYTHONS: dict[str, f.Facts] = {
         interpreter={"environment": "conda", "prefix": "/opt/conda", "executable": "/opt/conda/bin/python"}
     ),
     "uv": change(interpreter={"tool": "uv"}),
+    "uv-project": change(interpreter={"tool": "uv", "project": "/home/ann/ml"}),
+    "poetry": change(interpreter={"tool": "poetry", "project": "/home/ann/ml"}),
+    "poetry-cache": change(interpreter={"tool": "poetry"}),
+    "pixi": change(interpreter=pixi("default")),
+    "pixi-conda": with_framework(
+        "torch",
+        change(interpreter=pixi("default"), packages=from_conda("torch", "numpy")),
+        build={"installer": "conda"},
+    ),
+    "pixi-other": change(interpreter=pixi("gpu")),
+    "hostile-project": change(interpreter={"tool": "uv", "project": "/tmp/a\nb"}),
+    "project-spaces": change(interpreter={"tool": "uv", "project": "/tmp/$(touch x) `id`"}),
     "pep-668": change(
         interpreter={"environment": "system", "externally_managed": True, "executable": "/usr/bin/python3"}
     ),
@@ -196,6 +219,83 @@ def test_what_does_not_parse_as_a_requirement_is_not_printed() -> None:
 def test_what_needs_an_administrator_of_linux_is_not_printed_for_windows(place: str, printed: bool) -> None:
     assert bool(fix(place, r.Run(title="Look", argvs=(("sudo", "dmesg"),))).commands) is printed
     assert fix(place, r.Run(title="Look", argvs=(("sudo", "dmesg"),), where="environment")).commands
+
+
+TORCH = r.InstallBuild(framework="torch", capabilities=("9.0",), driver_cuda="12.4")
+TENSORFLOW = r.InstallBuild(framework="tensorflow", release="2.18.0")
+JAX = r.InstallBuild(framework="jax", driver_cuda="12.4")
+NUMPY = r.InstallPackages(requirements=("numpy<2",))
+LOOSE = r.UninstallPackages(names=("tensorflow-cpu", "tensorflow"))
+VARIANT = "https://download.pytorch.org/whl/cu126"
+BUILDS = "torch==2.13.0+cu126 torchvision==0.28.0+cu126"
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy", "commands"),
+    [
+        ("uv-project", TORCH, [f"uv add --project /home/ann/ml --index pytorch-cu126={VARIANT} {BUILDS}"]),
+        ("uv-project", TENSORFLOW, ["uv add --project /home/ann/ml 'tensorflow[and-cuda]==2.18.0'"]),
+        ("uv-project", JAX, ["uv add --project /home/ann/ml --upgrade-package jax 'jax[cuda12]'"]),
+        ("uv-project", NUMPY, ["uv add --project /home/ann/ml 'numpy<2'"]),
+        ("uv-project", LOOSE, ["uv remove --project /home/ann/ml tensorflow-cpu tensorflow"]),
+        ("uv", NUMPY, ["uv pip install --python /home/ann/venv/bin/python 'numpy<2'"]),
+        (
+            "poetry",
+            TORCH,
+            [
+                f"poetry --project /home/ann/ml source add --priority=explicit pytorch-cu126 {VARIANT}",
+                f"poetry --project /home/ann/ml add --source pytorch-cu126 {BUILDS}",
+            ],
+        ),
+        ("poetry", JAX, ["poetry --project /home/ann/ml add 'jax[cuda12]@latest'"]),
+        ("poetry", LOOSE, ["poetry --project /home/ann/ml remove tensorflow-cpu tensorflow"]),
+        ("poetry-cache", NUMPY, ["poetry add 'numpy<2'"]),
+        ("poetry-cache", LOOSE, ["poetry remove tensorflow-cpu tensorflow"]),
+        ("pixi", TORCH, [f"pixi add --manifest-path /home/ann/ml --pypi --index {VARIANT} {BUILDS}"]),
+        ("pixi", NUMPY, ["pixi add --manifest-path /home/ann/ml --pypi 'numpy<2'"]),
+        ("pixi", LOOSE, ["pixi remove --manifest-path /home/ann/ml --pypi tensorflow-cpu tensorflow"]),
+        ("pixi-conda", TORCH, ["pixi add --manifest-path /home/ann/ml pytorch-gpu"]),
+        ("pixi-conda", NUMPY, ["pixi add --manifest-path /home/ann/ml 'numpy<2'"]),
+        (
+            "pixi-conda",
+            r.UninstallPackages(names=("numpy", "tensorflow-cpu")),
+            [
+                "pixi remove --manifest-path /home/ann/ml numpy",
+                "pixi remove --manifest-path /home/ann/ml --pypi tensorflow-cpu",
+            ],
+        ),
+        ("pixi-other", NUMPY, []),
+        ("pixi-other", LOOSE, []),
+        ("hostile-project", TORCH, []),
+        ("hostile-project", LOOSE, []),
+        ("project-spaces", NUMPY, ["uv add --project '/tmp/$(touch x) `id`' 'numpy<2'"]),
+    ],
+)
+def test_what_a_lock_file_rules_over_is_changed_by_the_tool_of_the_lock(
+    place: str, remedy: r.Remedy, commands: list[str]
+) -> None:
+    assert list(fix(place, remedy).commands) == commands
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy", "words"),
+    [
+        ("uv-project", NUMPY, "lock file"),
+        ("poetry-cache", NUMPY, "in the folder of the project"),
+        ("poetry", LOOSE, "what another package of it asks for stays"),
+        ("pixi-conda", TORCH, 'cuda = "12"'),
+        ("pixi-other", NUMPY, "Add numpy<2 to a feature of pixi's environment gpu"),
+        ("pixi-other", TORCH, "Add torch==2.13.0+cu126"),
+    ],
+)
+def test_what_the_tool_of_a_project_wants_to_be_known_is_said(place: str, remedy: r.Remedy, words: str) -> None:
+    assert words in fix(place, remedy).note
+
+
+@pytest.mark.parametrize("place", ["uv-project", "poetry", "poetry-cache", "pixi", "pixi-conda", "pixi-other"])
+def test_no_pip_works_past_a_lock_file(place: str) -> None:
+    made = [fix(place, remedy) for remedy in (TORCH, TENSORFLOW, JAX, NUMPY, LOOSE)]
+    assert not [line for one in made for line in one.commands if "pip install" in line or "pip uninstall" in line]
 
 
 def test_a_path_with_spaces_is_quoted_for_its_shell() -> None:

@@ -1,4 +1,4 @@
-"""Fixes of Python packages, with the tool that manages the environment: pip, uv or conda."""
+"""Fixes of Python packages, with the tool that manages the environment: pip, uv, conda, or a project's own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gpudoctor.matrix import Unlisted
 from gpudoctor.matrix.records import TensorFlowRelease, TorchBuild
 from gpudoctor.prescribe.environment import use_wsl, with_extra
 from gpudoctor.prescribe.place import Place
+from gpudoctor.prescribe.projects import NAMED_ALONE, added, ruler, taken_out
 from gpudoctor.prescribe.shell import (
     NotPrintableError,
     printable,
@@ -36,11 +37,24 @@ def install_packages(remedy: r.InstallPackages, place: Place) -> Fix:
 
 
 def uninstall_packages(remedy: r.UninstallPackages, place: Place) -> Fix:
-    """Distributions removed, by pip or uv."""
+    """Distributions removed, by pip or uv, or from the project that rules over the environment."""
     names = tuple(map(requirement, remedy.names))
-    lines = [(*_pip(place), "uninstall", *(() if _uses_uv(place) else ("-y",)), *names)]
     title = remedy.title or f"Remove {', '.join(names)}"
-    return Fix(title=title, commands=printable(lines, place), where="environment", verify=verify_with(place))
+    try:
+        lines = taken_out(place, names) if ruler(place) else [_pip_uninstall(place, names)]
+    except NotPrintableError:
+        lines = []
+    return Fix(
+        title=title,
+        commands=printable(lines, place),
+        where="environment",
+        verify=verify_with(place),
+        note=NAMED_ALONE if ruler(place) else "",
+    )
+
+
+def _pip_uninstall(place: Place, names: tuple[str, ...]) -> tuple[str, ...]:
+    return (*_pip(place), "uninstall", *(() if _uses_uv(place) else ("-y",)), *names)
 
 
 def install_build(remedy: r.InstallBuild, place: Place) -> Fix:
@@ -71,7 +85,11 @@ def _torch_fix(remedy: r.InstallBuild, place: Place) -> Fix:
     why = f"for CUDA {build.cuda}" + (
         f", with kernels for {', '.join(remedy.capabilities)}" if remedy.capabilities else ""
     )
-    return _pip_fix(place, f"Install PyTorch {build.release} {why}", _replacing(build.pip_arguments(), place), "torch")
+    arguments = _replacing(build.pip_arguments(), place)
+    if ruler(place) and build.index_url is None and build.cuda:
+        # A project may pin torch to an index of its own; the variant's index settles it.
+        arguments = (*arguments, "--index-url", f"https://download.pytorch.org/whl/{build.variant}")
+    return _pip_fix(place, f"Install PyTorch {build.release} {why}", arguments, "torch")
 
 
 def _torch_build(remedy: r.InstallBuild, place: Place) -> TorchBuild | Unlisted:
@@ -198,7 +216,10 @@ def _pip_fix(place: Place, title: str, arguments: tuple[str, ...], framework: st
     lines: list[tuple[str, ...]] = []
     note = ""
     try:
-        if _uses_uv(place) and place.interpreter:
+        by_project = added(place, arguments) if ruler(place) else None
+        if by_project and (by_project.lines or by_project.note):
+            lines, note = by_project.lines, by_project.note
+        elif _uses_uv(place) and place.interpreter:
             lines = [("uv", "pip", "install", "--python", python_path(place.interpreter.executable), *arguments)]
         elif place.interpreter and place.interpreter.externally_managed and place.interpreter.environment == "system":
             lines = [
@@ -230,9 +251,25 @@ def _owned_by_conda(remedy: r.InstallBuild, place: Place) -> bool:
 _CONDA_NAMES = {"torch": ("pytorch-gpu",), "tensorflow": ("tensorflow-gpu",), "jax": ("jax", "jaxlib=*=*cuda*")}
 
 
+# https://pixi.prefix.dev/latest/python/pytorch/
+_PIXI_CUDA = (
+    'pixi takes the CPU build unless the workspace says that there is CUDA: [system-requirements] with cuda = "12" in '
+    'its manifest, in newer releases of pixi platforms = [{ platform = "linux-64", cuda = "12" }] under [workspace].'
+)
+
+
 def _conda_fix(remedy: r.InstallBuild, place: Place) -> Fix:
     assert place.interpreter is not None  # noqa: S101 - _owned_by_conda asked
     name = name_of(remedy.framework)
+    if ruler(place) == "pixi":
+        by_pixi = added(place, _CONDA_NAMES[remedy.framework], conda=True)
+        return Fix(
+            title=f"Install conda-forge's GPU build of {name}",
+            commands=printable(by_pixi.lines, place),
+            where="environment",
+            verify=verify_with(place, remedy.framework),
+            note=f"{by_pixi.note} {_PIXI_CUDA}".strip(),
+        )
     try:
         prefix = python_path(place.interpreter.prefix)
     except NotPrintableError:

@@ -151,7 +151,9 @@ def collect(world: World, executable: str, limits: Limits) -> TargetAnswer:
     if isinstance(answer, Missing):
         return TargetAnswer(answer, answer, answer, answer, others, answer, answer)
     return TargetAnswer(
-        interpreter=_part(answer, "interpreter", lambda: _interpreter(answer.interpreter, executable, answer.packages)),
+        interpreter=_part(
+            answer, "interpreter", lambda: _interpreter(world, answer.interpreter, executable, answer.packages)
+        ),
         packages=_part(answer, "packages", lambda: _packages(answer)),
         pins=_part(answer, "packages", lambda: _pins(answer)),
         shadows=_part(answer, "shadows", lambda: _shadows(answer)),
@@ -222,8 +224,9 @@ def _part(answer: Answer, needed: str, make: Callable[[], _T]) -> _T | Missing:
 # ----------------------------------------------------------------------------------------------------- interpreter
 
 
-def _interpreter(said: Said | None, executable: str, copies: list[Copy] | None) -> Interpreter:
+def _interpreter(world: World, said: Said | None, executable: str, copies: list[Copy] | None) -> Interpreter:
     assert said is not None  # noqa: S101 - _part asked
+    project, ruler = _project(world, said.prefix)
     return Interpreter(
         source=f"sys, sysconfig and pyvenv.cfg of {said.executable or executable}",
         executable=said.executable or executable,
@@ -233,7 +236,8 @@ def _interpreter(said: Said | None, executable: str, copies: list[Copy] | None) 
         base_prefix=said.base_prefix,
         environment=said.environment,
         environment_path=None if said.environment == "system" else said.prefix,
-        tool=_tool(said, copies or []),
+        tool=ruler or _tool(said, copies or []),
+        project=project,
         free_threaded=said.free_threaded,
         externally_managed=said.externally_managed,
         bits=said.bits,
@@ -244,6 +248,26 @@ def _interpreter(said: Said | None, executable: str, copies: list[Copy] | None) 
         user_site=said.user_site,
         path=tuple(said.path),
     )
+
+
+# The lock files of the tools that keep a project's environment in step with it, in the folder above ``.venv``.
+_LOCKS = (("uv.lock", "uv"), ("poetry.lock", "poetry"), ("pdm.lock", "pdm"))
+
+
+def _project(world: World, prefix: str) -> tuple[str | None, str | None]:
+    """The folder of the project that the environment belongs to, and the tool whose lock file lies there."""
+    folder, _, name = prefix.replace("\\", "/").rpartition("/.pixi/envs/")
+    if folder and name:
+        return prefix[: len(folder)], "pixi"
+    above, own = os.path.split(prefix.rstrip("/\\"))
+    if own not in (".venv", "venv"):
+        return None, None
+    try:
+        present = world.list(above)
+    except OSError:  # a folder that may be passed through and not listed
+        return None, None
+    ruler = next((tool for lock, tool in _LOCKS if lock in present), None)
+    return (above, ruler) if ruler else (None, None)
 
 
 # Parts of the folder in which a tool keeps the environments that it makes.

@@ -233,6 +233,29 @@ def test_the_tool_is_known_by_what_it_left(lines: dict[str, str], folder: str, t
     found = look(made.python).interpreter
     assert isinstance(found, Interpreter)
     assert (found.environment, found.tool) == ("venv", tool)
+    assert found.project == (str(tmp_path) if tool == "pixi" else None)
+
+
+@pytest.mark.parametrize(
+    ("files", "folder", "tool", "ruled"),
+    [
+        (["uv.lock", "pyproject.toml"], ".venv", "uv", True),
+        (["poetry.lock"], ".venv", "poetry", True),
+        (["pdm.lock"], "venv", "pdm", True),
+        (["uv.lock", "poetry.lock"], ".venv", "uv", True),
+        (["pyproject.toml", "requirements.txt"], ".venv", "pip", False),
+        # An environment with a name of its own beside a lock file: the tools would not touch it.
+        (["uv.lock"], "env-of-ann", "pip", False),
+    ],
+)
+def test_a_lock_file_beside_the_environment_rules_over_it(
+    files: list[str], folder: str, tool: str, ruled: bool, tmp_path: Path
+) -> None:
+    made = make(tmp_path / folder)
+    put(tmp_path, dict.fromkeys(files, ""))
+    found = look(made.python).interpreter
+    assert isinstance(found, Interpreter)
+    assert (found.tool, found.project) == (tool, str(tmp_path) if ruled else None)
 
 
 @pytest.mark.parametrize(
