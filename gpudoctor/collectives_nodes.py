@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-from gpudoctor.collectives import Node, Rank
+from gpudoctor.collectives import ON_THE_CPU, Node, Rank
 
 PORT = 29533  # near torch's own 29500, which other jobs use
 MOST_NODES = 1024
@@ -27,16 +27,20 @@ def command_lines(
     *,
     program: Sequence[str] = ("gpudoctor",),
     port: int = PORT,
+    on_cpu: bool = False,
 ) -> tuple[str, ...]:
     """Shell lines, each group after a comment that says where it is run.
 
-    ``hosts`` are the known names of the machines, first the one that all must reach; ``executable`` is the
-    interpreter under test, ``program`` how gpudoctor is started. Raises ValueError for what is no host name.
+    ``hosts`` are the known names of the machines, first the one that all must reach; ``gpus_per_node`` is 0 where
+    that is not known. ``executable`` is the interpreter under test, ``program`` how gpudoctor is started. Raises
+    ValueError for what is no host name.
     """
     if not hosts:
         raise ValueError("no host name is known for the first machine")
     endpoint = f"{host(hosts[0])}:{port}"
-    smoke = (*program, "smoke", "--python", executable, "--nodes", str(nodes))
+    device = ("--device", "cpu") if on_cpu else ()
+    smoke = (*program, "smoke", "--python", executable, *device, "--nodes", str(nodes))
+    processes = str(ON_THE_CPU if on_cpu else gpus_per_node or "gpu")
     on_all = (*smoke, "--rdzv", endpoint)
     lines = []
     for rank in range(nodes):
@@ -47,7 +51,7 @@ def command_lines(
         f"# or once with Slurm, in an allocation of {nodes} nodes:",
         shlex.join((*_srun(nodes, gpus_per_node), *on_all)),
         "# or with torchrun, on every machine:",
-        shlex.join((*_torchrun(nodes, gpus_per_node, executable, endpoint), *smoke)),
+        shlex.join((*_torchrun(nodes, processes, executable, endpoint), *smoke)),
     )
 
 
@@ -56,9 +60,9 @@ def _srun(nodes: int, gpus_per_node: int) -> tuple[str, ...]:
     return ("srun", f"--nodes={nodes}", "--ntasks-per-node=1", *gpus)
 
 
-def _torchrun(nodes: int, gpus_per_node: int, executable: str, endpoint: str) -> tuple[str, ...]:
+def _torchrun(nodes: int, processes: str, executable: str, endpoint: str) -> tuple[str, ...]:
     # Underscores: PyTorch before 2.0 knows no other spelling.
-    options = (f"--nnodes={nodes}", f"--nproc_per_node={gpus_per_node or 2}", "--rdzv_id=gpudoctor")
+    options = (f"--nnodes={nodes}", f"--nproc_per_node={processes}", "--rdzv_id=gpudoctor")
     rendezvous = ("--rdzv_backend=c10d", f"--rdzv_endpoint={endpoint}")
     return (executable, "-m", "torch.distributed.run", *options, *rendezvous, "--no_python")
 

@@ -16,13 +16,14 @@ import msgspec
 
 from gpudoctor import __version__
 from gpudoctor.children import Limits
-from gpudoctor.facts import CudnnCopies, Facts, Frameworks, Imported, Maybe, Missing, Precision, Request
+from gpudoctor.facts import Build, CudnnCopies, Facts, Frameworks, Imported, Maybe, Missing, Precision, Request
 from gpudoctor.findings import Report
 from gpudoctor.views import wanted
 from gpudoctor.world import World
 
 if TYPE_CHECKING:
-    from gpudoctor import smoke
+    from gpudoctor import collectives, smoke
+    from gpudoctor.collectives import Node, Rank
     from gpudoctor.smoke_places import Choice
 
 Watch = Callable[[str, str], None]
@@ -47,12 +48,16 @@ class Training:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to look at. ``executable`` is the interpreter under test; ``time_limit`` seconds for everything."""
+    """What to look at. ``executable`` is the interpreter under test; ``time_limit`` seconds for everything.
+
+    ``part`` is this machine's, or this process's, in a job of collective operations; None: there is none.
+    """
 
     executable: str
     request: Request
     time_limit: float | None = None
     training: Training = Training()
+    part: Node | Rank | None = None
 
 
 def diagnose(plan: Plan, world: World, watch: Watch = lambda _what, _state: None) -> Report:
@@ -83,16 +88,17 @@ def collect(plan: Plan, world: World, watch: Watch) -> Iterator[Facts]:
     with _jobs(facts, plan, world, limits, watch) as jobs:
         facts = looks.at_driver(facts)
         yield facts
-        if jobs is None:
-            return
-        try:
-            jobs.run(facts.known_gpus())
-        except BaseException:
-            # Interrupted: what is known so far goes out before the interrupt does.
-            yield _with_jobs(facts, jobs.known())
-            raise
-        facts = _with_jobs(facts, jobs.known())
-        yield facts
+        if jobs is not None:
+            try:
+                jobs.run(facts.known_gpus())
+            except BaseException:
+                # Interrupted: what is known so far goes out before the interrupt does.
+                yield _with_jobs(facts, jobs.known())
+                raise
+            facts = _with_jobs(facts, jobs.known())
+            yield facts
+    if plan.part is not None:
+        yield from _together(facts, plan, plan.part, world, limits, watch)
 
 
 def _generous(world: World) -> float:
@@ -206,6 +212,41 @@ def _with_jobs(facts: Facts, known: smoke.Known) -> Facts:
         smokes=known.smokes,
         messages=(*facts.messages, *known.messages),
     )
+
+
+# --------------------------------------------------------------------------------------- several processes
+
+
+def _together(
+    facts: Facts, plan: Plan, part: Node | Rank, world: World, limits: Limits, watch: Watch
+) -> Iterator[Facts]:
+    """Collective operations with the other machines, or between the GPUs of this one."""
+    from gpudoctor import collectives, smoke
+    from gpudoctor.verdict import usable_gpus
+
+    torch = next((framework for framework in facts.installed_frameworks() if framework.name == "torch"), None)
+    if torch is None:
+        yield msgspec.structs.replace(facts, collectives=Missing("unreadable", "PyTorch is not installed", "torchrun"))
+        return
+    on_cpu = plan.training.choice == "cpu" or (isinstance(torch.build, Build) and torch.build.accelerator == "cpu")
+    patience = smoke.patience(limits.deadline - time.monotonic())
+    gpus = 0 if on_cpu else usable_gpus(facts)
+    job = collectives.Job(collectives.CollectivesPlan.on(gpus, plan.executable, world.environ, patience, part))
+    watch("torch", "together")
+    try:
+        job.run()
+    except BaseException:
+        yield _with_collectives(facts, job.known())
+        raise
+    yield _with_collectives(facts, job.known())
+    watch("torch", "done")
+
+
+def _with_collectives(facts: Facts, known: collectives.Known) -> Facts:
+    return msgspec.structs.replace(facts, collectives=known.collectives, messages=(*facts.messages, *known.messages))
+
+
+# ------------------------------------------------------------------------------------------ fields of facts
 
 
 def _with(facts: Facts, found: dict[str, Any] | Missing, names: tuple[str, ...]) -> Facts:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gpudoctor.facts import (
     NOT_ASKED,
     Build,
+    Collectives,
     CudaDriver,
     Facts,
     Framework,
@@ -104,6 +105,7 @@ def _environment(facts: Facts) -> Iterator[Unknown]:
     for framework in facts.installed_frameworks():
         if not facts.request.requirements or wanted(framework.name, facts.request):
             yield from _framework(framework, facts)
+    yield from _collectives(facts)
 
 
 def _driver_and_gpus(facts: Facts) -> Iterator[Unknown]:
@@ -155,6 +157,15 @@ def _framework(framework: Framework, facts: Facts) -> Iterator[Unknown]:
         if not _has_result(smoke):
             where = f" on GPU {smoke.gpu}" if len(jobs) > 1 and smoke.gpu is not None else ""
             yield Unknown(what=f"whether {name} trains{where}", why=smoke.error or str(framework.imported))
+
+
+def _collectives(facts: Facts) -> Iterator[Unknown]:
+    """A job of several processes that was begun and came to no result; one whose fault a rule names has a result."""
+    told, what = facts.collectives, "collective operations between processes"
+    if isinstance(told, Collectives) and (told.waited or told.ended in ("timed out", "interrupted")):
+        yield Unknown(what=what, why=": ".join(text for text in (told.ending, told.error) if text))
+    elif isinstance(told, Missing) and told.kind != "not-asked":
+        yield Unknown(what=what, why=str(told))
 
 
 def _has_result(smoke: Smoke) -> bool:

@@ -27,14 +27,21 @@ def test_the_lines_for_two_machines() -> None:
     )
 
 
-def test_a_machine_whose_name_is_not_known_has_a_number_and_no_gpu_is_asked_for_where_there_is_none() -> None:
+def test_what_is_not_known_of_the_others_is_left_to_torchrun_and_slurm() -> None:
     lines = command_lines(3, 0, ("n0",), "python3", program=("/opt/my tools/python", "-m", "gpudoctor"), port=1234)
     assert lines[2] == "# on machine 1 of 3:"
     assert lines[3] == (
         "'/opt/my tools/python' -m gpudoctor smoke --python python3 --nodes 3 --rdzv n0:1234 --node-rank 1"
     )
     assert lines[7].startswith("srun --nodes=3 --ntasks-per-node=1 '/opt/my tools/python'")
-    assert "--nproc_per_node=2" in lines[9]
+    assert "--nproc_per_node=gpu" in lines[9]
+
+
+def test_on_the_cpu_two_processes_run_on_each_machine() -> None:
+    lines = command_lines(1, 0, ("n0",), "python3", on_cpu=True)
+    assert lines[1] == "gpudoctor smoke --python python3 --device cpu --nodes 1 --rdzv n0:29533 --node-rank 0"
+    assert "--nproc_per_node=2" in lines[5]
+    assert lines[5].endswith("gpudoctor smoke --python python3 --device cpu --nodes 1")
 
 
 def test_every_line_reads_back_as_the_words_it_was_made_of() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gpudoctor import facts as f
@@ -76,3 +77,20 @@ def test_a_job_that_was_due_and_has_no_result_is_unknown() -> None:
         "whether PyTorch trains",
         "whether TensorFlow trains",
     ]
+
+
+def test_a_job_of_several_processes_without_result_is_unknown_and_a_fault_of_it_is_not() -> None:
+    def told(collectives: f.Maybe[f.Collectives]) -> list[tuple[str, str]]:
+        return [(one.what, one.why) for one in judge(change(GOOD, collectives=collectives)).unknown]
+
+    what = "collective operations between processes"
+    hung = f.Collectives(source="job", backend="nccl", processes=8, stage="all-gather", ended="hung", error="no sign")
+    late = msgspec.structs.replace(hung, ended="timed out", error="the time limit came first")
+    alone = f.Missing("timed-out", "the other machines did not come in time", "job")
+    assert told(f.NOT_ASKED) == []
+    assert told(hung) == []
+    assert told(late) == [(what, "timed out at all-gather: the time limit came first")]
+    assert told(msgspec.structs.replace(hung, ended="exception", waited=True)) == [
+        (what, "exception at all-gather: no sign")
+    ]
+    assert told(alone) == [(what, str(alone))]

@@ -26,6 +26,7 @@ from gpudoctor.findings import Report
 from gpudoctor.world import World
 
 if TYPE_CHECKING:
+    from gpudoctor.collectives import Node, Rank
     from gpudoctor.doctor import Training
     from gpudoctor.privacy import Identity
 
@@ -60,7 +61,13 @@ class Output:
         writable(self.save_facts, "--save-facts")
 
 
-def collected(python: str | None, request: Request, time_limit: float | None, training: Training | None = None) -> Seen:
+def collected(
+    python: str | None,
+    request: Request,
+    time_limit: float | None,
+    training: Training | None = None,
+    part: Node | Rank | None = None,
+) -> Seen:
     """The facts of this machine and the chosen environment. Raises typer.BadParameter for no interpreter."""
     from gpudoctor import doctor
     from gpudoctor.children import kill_all
@@ -72,7 +79,7 @@ def collected(python: str | None, request: Request, time_limit: float | None, tr
     except NotAnInterpreter as error:
         raise typer.BadParameter(str(error), param_hint="--python") from error
     facts = Facts(gpudoctor=__version__)
-    plan = doctor.Plan(target.executable, request, time_limit, training or doctor.Training())
+    plan = doctor.Plan(target.executable, request, time_limit, training or doctor.Training(), part)
     with progress(sys.stderr, os.environ) as watch, terminable():
         try:
             for grown in doctor.collect(plan, World(), watch):

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from gpudoctor.cli import options
-from gpudoctor.cli.console import whole_streams
+from gpudoctor.cli.console import emit, whole_streams
+from gpudoctor.cli.nodes import NodeRankOption, NodesOption, RdzvOption, lines, taken
 from gpudoctor.cli.options import FailOn, Format, checked_time_limit
 from gpudoctor.cli.reporting import Output, collected, finished
 from gpudoctor.cli.settings import configured, silenced
@@ -49,6 +50,9 @@ def smoke(
     deep: Annotated[
         bool, typer.Option("--deep", help="Also test the memory and copies between GPUs, and parts on the CPU.")
     ] = False,
+    nodes: NodesOption = None,
+    rdzv: RdzvOption = None,
+    node_rank: NodeRankOption = None,
     python: options.PythonOption = None,
     format: options.FormatOption = Format.TERMINAL,  # noqa: A002
     output: options.OutputOption = None,
@@ -67,6 +71,10 @@ def smoke(
     choice = _choice(device)
     if seconds is not None and not 1 <= seconds <= LONGEST_TIME_LIMIT:
         raise typer.BadParameter("must be between 1 and 86400", param_hint="--seconds")
+    part = taken(nodes, rdzv, node_rank)
+    if nodes is not None and part is None:
+        emit(lines(nodes, python, on_cpu=choice == "cpu"), None)
+        return 0
     settings = configured()
     silent = silenced(ignore or (), settings)
     wanted = Output(format, output, fail_on or FailOn(settings.fail_on or "error"), verbose, not no_redact, save_facts)
@@ -75,10 +83,11 @@ def smoke(
         source="command line",
         required=tuple(dict.fromkeys([one.value for one in framework or ()] or settings.framework)),
         allow_cpu=choice == "cpu" or settings.allow_cpu,
+        quick=part is not None,  # nothing is trained: the machines compute together
     )
     training = Training(choice=choice, seconds=seconds, batch=batch_size, precision=precision.value, deep=deep)
     started, limit = time.monotonic(), time_limit or settings.time_limit
-    seen = collected(python, request, limit, training)
+    seen = collected(python, request, limit, training, part)
     return finished(seen, wanted, silent, look=True, started=started, time_limit=limit)
 
 

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from gpudoctor.facts import (
     Build,
+    Collectives,
     Container,
     CudaDriver,
     Fact,
@@ -687,7 +688,7 @@ def smoke_rows(report: Report) -> tuple[Row, ...]:
         Row(FRAMEWORK_TITLES[smoke.framework], _smoke_value(smoke), _smoke_mark(report, smoke))
         for smoke in report.smoke
     )
-    return (*rows, *_speed_row(report))
+    return (*rows, *_speed_row(report), *_collectives_row(report))
 
 
 _PART_WORDS = {
@@ -716,6 +717,22 @@ def _speed_row(report: Report) -> Iterator[Row]:
     which = f"GPU {slowest.gpu}, the slowest: " if several else ""
     mark = Mark.WARNING if report.findings_of("smoke-slow") else Mark.OK
     yield Row("Speed", which + ", ".join(told or [speed_words(slowest)]), mark)
+
+
+def _collectives_row(report: Report) -> Iterator[Row]:
+    """What several processes computed together: exact, wrong, or where they stopped."""
+    told = report.facts.collectives
+    if not isinstance(told, Collectives):
+        return
+    machines = f" on {text.plural(told.nodes, 'machine')}" if told.nodes > 1 else ""
+    backend = f"{told.backend} {text.name(told.nccl)}" if told.nccl else told.backend
+    over = f"{told.processes} process{'' if told.processes == 1 else 'es'}{machines} over {backend}"
+    wrong = [text.name(one.name) for one in told.collectives if one.holds is False]
+    exact = [text.name(one.name) for one in told.collectives if one.holds]
+    parts = [f"{text.listed(wrong)} wrong"] if wrong else []
+    parts += [f"{text.listed(exact)} exact"] if exact else []
+    parts += [text.words(told.ending)] if told.ending else []
+    yield Row("Together", f"{over}: {'; '.join(parts)}", Mark.FAULT if wrong or told.ending else Mark.OK)
 
 
 def speed_words(speed: Speed) -> str:

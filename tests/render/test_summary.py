@@ -8,6 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from gpudoctor.facts import (
+    Collective,
+    Collectives,
     Container,
     Facts,
     Framework,
@@ -409,3 +411,18 @@ def test_each_part_is_told_in_a_line() -> None:
         "sparse-product: no time left",
         "compile: RuntimeError: [bold]no compiler",
     ]
+
+
+def test_what_processes_computed_together_has_a_line() -> None:
+    def row(**fields: Any) -> Row:
+        told = Collectives(source="job", **{"backend": "nccl", "processes": 8, "nccl": "2.29.7", **fields})
+        return smoke_rows(_report(reports.healthy(), collectives=told))[-1]
+
+    one, two = Collective(name="all-reduce", holds=True), Collective(name="broadcast", holds=False)
+    good = row(collectives=(one,))
+    assert good == Row("Together", "8 processes over nccl 2.29.7: all-reduce exact", Mark.OK)
+    wrong = row(backend="gloo", nccl=None, nodes=2, collectives=(one, two))
+    told = "8 processes on 2 machines over gloo: broadcast wrong; all-reduce exact"
+    assert wrong == Row("Together", told, Mark.FAULT)
+    hung = row(processes=1, stage="connect", ended="hung")
+    assert hung == Row("Together", "1 process over nccl 2.29.7: hung at connect", Mark.FAULT)
