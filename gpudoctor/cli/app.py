@@ -9,6 +9,7 @@ import typer
 
 from gpudoctor import __version__
 from gpudoctor.cli.diagnose import diagnose
+from gpudoctor.cli.diff import diff
 from gpudoctor.cli.explain import explain, rules
 from gpudoctor.cli.matrix import matrix
 from gpudoctor.cli.smoke import smoke
@@ -43,6 +44,7 @@ app.command(
     add_help_option=False,
 )(preflight)
 app.command(short_help="Judge pasted text from another machine.")(triage)
+app.command(short_help="What differs between two reports, and does it explain the cause?")(diff)
 app.command(short_help="What a finding means, and how to fix it.")(explain)
 app.command(short_help="All rules with their severity.")(rules)
 app.command(short_help="Ask the compatibility matrix.")(matrix)
