@@ -186,8 +186,10 @@ def test_a_hang_is_told_with_its_collective_and_leaves_not_even_dead_processes(
     assert [pid for pid in watched.seen if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_what_a_process_started_is_ended_too(torch_python: Path) -> None:
-    assert told(run(plan(torch_python, "all_gather:0:leave-child-and-hang", idle=5))).ending == "hung at all-gather"
+def test_what_a_process_started_is_ended_too_and_its_shared_memory_is_removed(torch_python: Path, token: str) -> None:
+    fact = told(run(plan(torch_python, "all_gather:0:leave-child-and-hang", idle=5)))
+    assert fact.ending == "hung at all-gather"
+    assert not Path(f"/dev/shm/nccl-{token}").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ processes of a job are touched.
 """
 
 import importlib
+import mmap
 import os
 import signal
 import subprocess
@@ -42,11 +43,21 @@ def _fail(fault: str) -> None:
         os.write(2, b"node1:1:1 [0] misc/socket.cc:1 NCCL WARN the cable is broken\n")
         os.abort()
     elif fault == "leave-child-and-hang":
+        _map("/dev/shm/nccl-" + os.environ["GPUDOCTOR_TEST"])
         subprocess.Popen(["/bin/sleep", "600"], start_new_session=True)
         time.sleep(600)
     elif fault == "hang":
         time.sleep(600)
 
+
+def _map(path: str) -> None:
+    """Shared memory as NCCL has it while it connects: mapped, and a file that it would remove later."""
+    with open(path, "wb+") as file:
+        file.truncate(4096)
+        _kept.append(mmap.mmap(file.fileno(), 4096))
+
+
+_kept: list[mmap.mmap] = []
 
 if "RANK" in os.environ and "COLLECTIVE_FAULT" in os.environ:
     _functions, _rank, _fault = os.environ["COLLECTIVE_FAULT"].split(":")
