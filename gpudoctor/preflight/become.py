@@ -30,6 +30,8 @@ def become(command: Sequence[str], environ: Mapping[str, str] | None = None) -> 
     Signal dispositions are those that a program finds which a shell starts: SIGPIPE and SIGXFSZ, which Python ignores
     from its start on, have their default action again. Inherited file descriptors stay open; ours close themselves.
     """
+    if not command[0]:
+        raise NotStartedError(NOT_FOUND, "'': command not found")
     variables = dict(inherited() if environ is None else environ)
     python = _python_signals()
     try:

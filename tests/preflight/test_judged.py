@@ -39,7 +39,7 @@ TORCH_CPU = with_framework(
 )
 NO_TORCH = with_framework("torch", installed=False, build=f.NOT_ASKED, imported=f.NOT_ASKED)
 UNREAD = change(frameworks=f.Missing("crashed", "signal SIGSEGV", "interpreter under test"))
-BUILD_UNREAD = {name: with_framework(name, build=f.Missing("unreadable", "no metadata")) for name in f.FRAMEWORKS}  # type: ignore[misc]
+BUILD_UNREAD = {name: with_framework(name, build=f.Missing("unreadable", "no metadata")) for name in f.FRAMEWORKS}
 
 PASSES: dict[str, tuple[str, f.Facts]] = {
     "gpus": ("gpus>=1", GOOD),
