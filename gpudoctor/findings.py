@@ -10,6 +10,7 @@ import msgspec
 from gpudoctor.facts import Facts, Part, Record, Smoke
 from gpudoctor.remedies import Remedy
 from gpudoctor.speed import Speed
+from gpudoctor.window import Window
 
 
 class Severity(Enum):
@@ -182,8 +183,9 @@ class Reading(Record, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. Renderers turn it into text and look at nothing else.
 
-    ``speeds`` compare what the smoke jobs timed with what is promised. ``reading`` tells of a pasted text;
-    ``unreadable`` marks the report on a file that could not be read at all.
+    ``speeds`` compare what the smoke jobs timed with what is promised; ``window`` tells which builds fit here, None where
+    too little is known. ``reading`` tells of a pasted text; ``unreadable`` marks the report on a file that could not be
+    read at all.
     """
 
     gpudoctor: str
@@ -201,6 +203,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     silenced: tuple[Silenced, ...] = ()
     speeds: tuple[Speed, ...] = ()
+    window: Window | None = None
     reading: Reading | None = None
     unreadable: bool = False
 

@@ -15,6 +15,7 @@ from gpudoctor.prescribe import prescribe
 from gpudoctor.rules import all_rules
 from gpudoctor.speed import all_speeds
 from gpudoctor.verdict import candidates, cause, status, unknown
+from gpudoctor.window import window
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -56,6 +57,7 @@ def judge(
         seconds=seconds,
         silenced=tuple(Silenced(rule=rule, by=by) for rule, by in ignore.items()),
         speeds=all_speeds(facts, matrix),
+        window=window(facts, matrix),
         reading=reading,
     )
 

@@ -14,6 +14,7 @@ import msgspec
 
 from gpudoctor import findings as f
 from gpudoctor.facts import Facts, Part, Precision, Proof, Smoke, SmokeResult, SmokeStage, Training
+from gpudoctor.window import Window
 
 SCHEMA: Literal["gpudoctor.report/1"] = "gpudoctor.report/1"
 
@@ -189,7 +190,8 @@ class ReadingWire(_Wire, frozen=True, kw_only=True):
 class ReportWire(_Wire, frozen=True, kw_only=True):
     """The JSON report. ``facts`` is what was seen, each group with its source.
 
-    ``exit_code`` is 2 in the report on a pasted text that could not be read. ``reading`` is null on a machine.
+    ``exit_code`` is 2 in the report on a pasted text that could not be read. ``reading`` is null on a machine,
+    ``window`` where neither the driver's CUDA nor a GPU's compute capability is known.
     """
 
     schema: Literal["gpudoctor.report/1"]
@@ -207,6 +209,7 @@ class ReportWire(_Wire, frozen=True, kw_only=True):
     unknown: tuple[UnknownWire, ...]
     silenced: tuple[SilencedWire, ...]
     reading: ReadingWire | None
+    window: Window | None
     smoke: tuple[SmokeWire, ...]
     facts: Facts
     seconds: float
@@ -233,6 +236,7 @@ def to_wire(report: f.Report, *, fail_on: FailOn = "error") -> ReportWire:
         unknown=tuple(UnknownWire(what=u.what, why=u.why, settled_by=u.settled_by) for u in report.unknown),
         silenced=tuple(SilencedWire(rule=s.rule, by=s.by) for s in report.silenced),
         reading=_reading(report.reading) if report.reading else None,
+        window=report.window,
         smoke=tuple(_smoke(smoke, report) for smoke in report.smoke),
         facts=report.facts,
         seconds=report.seconds,

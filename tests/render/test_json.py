@@ -66,6 +66,7 @@ def test_the_report_has_the_published_fields_in_their_order() -> None:
         "unknown": [],
         "silenced": [],
         "reading": None,
+        "window": None,
         "seconds": 11.3,
     }
     assert list(_read(json_report(report)))[:9] == [
