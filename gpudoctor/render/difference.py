@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import msgspec
+from rich.text import Text
 
 from gpudoctor.difference import Change, Difference, Side
 from gpudoctor.render import text
