@@ -15,8 +15,9 @@ iommu=pt), or update the driver. Until then NCCL_P2P_DISABLE=1 lets NCCL go thro
 --deep`` again afterwards: it copies directly, whatever that variable says.
 
 ## How it is detected
-By IOMMU faults in the kernel's log, by copies between GPUs whose data differ, and by jobs that run as soon as peer
-transfers are off. ``gpudoctor smoke --deep`` copies between every two GPUs in both directions and compares all bytes.
+By IOMMU faults in the kernel's log, by copies between GPUs whose data differ, by NCCL operations that end well with
+wrong numbers, and by jobs that run as soon as peer transfers are off. ``gpudoctor smoke --deep`` copies between every
+two GPUs in both directions and compares all bytes.
 
 ## Sources
 - https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html
