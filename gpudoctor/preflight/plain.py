@@ -120,10 +120,11 @@ def _driver(facts: Facts) -> bool:
 
 
 def _bus(facts: Facts) -> bool:
-    """No GPU on the bus that another driver holds, or that nobody does."""
+    """No GPU on the bus that another driver holds, that nobody does, or that answers with nothing but ones."""
     if not isinstance(facts.pci, PciDevices):
         return False
-    return all(device.driver == "nvidia" for device in facts.pci.devices if device.vendor == _NVIDIA)
+    listed = [device for device in facts.pci.devices if device.vendor == _NVIDIA]
+    return all(device.driver == "nvidia" and (device.revision or "").lower() != "ff" for device in listed)
 
 
 def _log(log: KernelLog | Missing) -> bool:

@@ -52,6 +52,7 @@ MACHINE: dict[str, tuple[Any, ...]] = {
         f.PciDevice(address="0000:1b:00.0", vendor="10de", device="2330", driver=None),
         f.PciDevice(address="0000:1b:00.0", vendor="10de", device="2330", driver="nouveau"),
         f.PciDevice(address="0000:1b:00.0", vendor="10de", device="2330", driver="vfio-pci"),
+        f.PciDevice(address="0000:1b:00.0", vendor="10de", device="2330", driver="nvidia", revision="ff"),
         f.PciDevice(address="0000:03:00.0", vendor="1002", device="73bf", driver="amdgpu"),
     ))),
     "kernel_modules": (HUNG, {"loaded": ()}, {"loaded": ("nouveau",)}, {"loaded": ("nvidia",)}),
