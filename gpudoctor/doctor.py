@@ -97,8 +97,13 @@ def collect(plan: Plan, world: World, watch: Watch) -> Iterator[Facts]:
                 raise
             facts = _with_jobs(facts, jobs.known())
             yield facts
-    if plan.part is not None:
-        yield from _together(facts, plan, plan.part, world, limits, watch)
+    if plan.training.deep:
+        for grown in _deeply(facts, plan, world, limits, watch):
+            facts = grown
+            yield facts
+    part = plan.part or _part_of_this_machine(facts, plan)
+    if part is not None:
+        yield from _together(facts, plan, part, world, limits, watch)
 
 
 def _generous(world: World) -> float:
@@ -214,7 +219,41 @@ def _with_jobs(facts: Facts, known: smoke.Known) -> Facts:
     )
 
 
+# ------------------------------------------------------------------------------------------- deep checks
+
+
+def _deeply(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) -> Iterator[Facts]:
+    """The memory of each GPU and the copies between them, where there is any for this environment."""
+    from gpudoctor.verdict import usable_gpus
+
+    if plan.training.choice == "cpu" or not usable_gpus(facts):
+        return
+    from gpudoctor.probes.cuda_deep import deep_checks
+
+    gpus = facts.known_gpus()
+    environ = dict(world.environ)
+    if isinstance(plan.training.choice, int):
+        chosen = next((gpu for gpu in gpus if gpu.index == plan.training.choice and gpu.uuid), None)
+        environ["CUDA_VISIBLE_DEVICES"] = chosen.uuid if chosen and chosen.uuid else str(plan.training.choice)
+    memory, peers = deep_checks(world, gpus, environ, limits, lambda words: watch("CUDA", words))
+    watch("CUDA", "done")
+    yield msgspec.structs.replace(facts, memory_tests=memory, peer_copies=peers)
+
+
 # --------------------------------------------------------------------------------------- several processes
+
+
+def _part_of_this_machine(facts: Facts, plan: Plan) -> Node | None:
+    """A deep run lets several GPUs compute together, or, where no GPU is wanted, two processes on the CPU."""
+    from gpudoctor.collectives import Node
+    from gpudoctor.verdict import usable_gpus
+
+    torch = facts.framework("torch")
+    if not plan.training.deep or torch is None or not torch.installed or not wanted("torch", plan.request):
+        return None
+    several = plan.training.choice == "all" and usable_gpus(facts) > 1
+    on_cpu = plan.training.choice == "cpu" or (plan.request.allow_cpu and not usable_gpus(facts))
+    return Node() if several or on_cpu else None
 
 
 def _together(

@@ -353,6 +353,7 @@ class Jobs:
             told.before = self._look(course)
         told.went, course.went_at = True, time.monotonic()
         left = max(1.0, self.plan.seconds - self._spent)
+        told.allowed = left
         child.end_by(course.went_at + left)
         child.send({"go": self._instructions(decision, left / self._turns_left())})
 

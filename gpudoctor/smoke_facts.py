@@ -99,6 +99,7 @@ class Told:
     trying: str | None = None
     place: Place | None = None
     gpu: int | None = None
+    allowed: float | None = None
     before: Sight | Missing | None = None
     during: Sight | Missing | None = None
     job_seconds: float | None = None
@@ -361,11 +362,17 @@ def _verdict(told: Told, ending: Ending | None, proofs: Sequence[Proof]) -> _Ver
     if ending is None:
         return "not-run", _reached(told), "interrupted", f"interrupted at stage {_reached(told)}"
     if ending.how == "timed-out":
-        return "not-run", _reached(told), "timed out", f"the time limit came first, at stage {_reached(told)}"
+        return "not-run", _reached(told), "timed out", f"{_what_was_over(told)}, at stage {_reached(told)}"
     if ending.how == "not-started" or told.pid is None:
         return "not-run", "start", ending.words, f"the interpreter did not start: {_last_words(ending)}"
     result: SmokeResult = "hung" if ending.how in ("hung", "stopped") else "failed"
     return result, told.stage, _ended(ending), _last_words(ending)
+
+
+def _what_was_over(told: Told) -> str:
+    if told.allowed is None or told.job_seconds is None or told.job_seconds < told.allowed:
+        return "the time limit came first"
+    return f"the {told.allowed:.0f} s that were left for it were over (gpudoctor smoke --seconds gives more)"
 
 
 def _reached(told: Told) -> SmokeStage:

@@ -590,7 +590,8 @@ def test_a_crash_on_every_gpu_is_told_for_each() -> None:
 
 def test_the_seconds_of_all_jobs_end_a_job_that_does_not() -> None:
     known = run(replace(plan(environ={"IMITATION_FAULT": "train:work"}, idle=None), seconds=3))
-    assert ending(known) == ("not-run", "train", "timed out", "the time limit came first, at stage train")
+    words = "the 3 s that were left for it were over (gpudoctor smoke --seconds gives more), at stage train"
+    assert ending(known) == ("not-run", "train", "timed out", words)
 
 
 def test_a_job_that_is_not_due_is_not_run_and_says_why() -> None:
