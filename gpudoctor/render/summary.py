@@ -31,6 +31,8 @@ from gpudoctor.facts import (
     Imported,
     Jetson,
     KernelDriver,
+    MemoryTest,
+    MemoryTests,
     MigInstances,
     Missing,
     NvLink,
@@ -38,6 +40,7 @@ from gpudoctor.facts import (
     OtherEnvironments,
     Part,
     PciDevices,
+    PeerCopies,
     Scheduler,
     Smoke,
     System,
@@ -688,7 +691,7 @@ def smoke_rows(report: Report) -> tuple[Row, ...]:
         Row(FRAMEWORK_TITLES[smoke.framework], _smoke_value(smoke), _smoke_mark(report, smoke))
         for smoke in report.smoke
     )
-    return (*rows, *_speed_row(report), *_collectives_row(report))
+    return (*rows, *_speed_row(report), *_memory_row(report), *_copies_row(report), *_collectives_row(report))
 
 
 _PART_WORDS = {
@@ -717,6 +720,44 @@ def _speed_row(report: Report) -> Iterator[Row]:
     which = f"GPU {slowest.gpu}, the slowest: " if several else ""
     mark = Mark.WARNING if report.findings_of("smoke-slow") else Mark.OK
     yield Row("Speed", which + ", ".join(told or [speed_words(slowest)]), mark)
+
+
+def _memory_row(report: Report) -> Iterator[Row]:
+    """How much memory gave back what was written to it."""
+    told = report.facts.memory_tests
+    if not isinstance(told, MemoryTests) or not told.tests:
+        return
+    words = [_memory_words(test) for test in told.tests]
+    broken = any(test.faults for test in told.tests)
+    unknown = any(test.error or not test.tested for test in told.tests)
+    yield Row("Memory", "; ".join(words), Mark.FAULT if broken else Mark.UNKNOWN if unknown else Mark.OK)
+
+
+def _memory_words(test: MemoryTest) -> str:
+    which = f"GPU {test.gpu}" if test.gpu is not None else "a GPU"
+    which += f" {text.name(test.mig)}" if test.mig else ""
+    found = f"{text.plural(len(test.faults), 'range')} came back otherwise" if test.faults else "came back as written"
+    early = f"; {text.shorten(text.words(test.error), 200)}" if test.error else ""
+    return (
+        f"{which}: {text.gib(test.tested)} of {text.gib(test.free)} free {found}{early}"
+        if test.tested
+        else (f"{which}: not tested{early}")
+    )
+
+
+def _copies_row(report: Report) -> Iterator[Row]:
+    """How many copies between GPUs arrived as they were sent."""
+    told = report.facts.peer_copies
+    if not isinstance(told, PeerCopies) or not told.copies:
+        return
+    wrong = [f"GPU {one.source_gpu} → {one.target_gpu}" for one in told.copies if one.holds is False]
+    right = [one for one in told.copies if one.holds]
+    rates = sorted(one.rate for one in right if one.rate is not None)
+    speed = f", {text.significant(rates[0])} to {text.significant(rates[-1])} GB/s" if rates else ""
+    parts = [f"{text.listed(wrong)} arrived otherwise"] if wrong else []
+    parts += [f"{len(right)} of {len(told.copies)} copies exact{speed}"]
+    whole = len(right) == len(told.copies)
+    yield Row("GPU↔GPU", "; ".join(parts), Mark.FAULT if wrong else Mark.OK if whole else Mark.UNKNOWN)
 
 
 def _collectives_row(report: Report) -> Iterator[Row]:

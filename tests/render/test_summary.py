@@ -21,11 +21,16 @@ from gpudoctor.facts import (
     Imported,
     Interpreter,
     Jetson,
+    MemoryFault,
+    MemoryTest,
+    MemoryTests,
     MigInstance,
     MigInstances,
     Missing,
     OtherEnvironment,
     OtherEnvironments,
+    PeerCopies,
+    PeerCopy,
     Request,
     Scheduler,
     Smoke,
@@ -426,3 +431,39 @@ def test_what_processes_computed_together_has_a_line() -> None:
     assert wrong == Row("Together", told, Mark.FAULT)
     hung = row(processes=1, stage="connect", ended="hung")
     assert hung == Row("Together", "1 process over nccl 2.29.7: hung at connect", Mark.FAULT)
+
+
+def test_deep_checks_have_a_row_each() -> None:
+    memory = MemoryTests(
+        source="CUDA driver API",
+        tests=(
+            MemoryTest(gpu=0, free=80 << 30, tested=76 << 30),
+            MemoryTest(gpu=1, free=80 << 30, tested=1 << 30, error="time was short"),
+        ),
+    )
+    copies = tuple(
+        PeerCopy(source_gpu=a, target_gpu=b, direct=True, holds=holds, rate=rate)
+        for a, b, holds, rate in ((0, 1, True, 45.2), (1, 0, True, 48.0))
+    )
+    report = _report(reports.healthy(), memory_tests=memory, peer_copies=PeerCopies(source="x", copies=copies))
+    assert smoke_rows(report)[-2:] == (
+        Row(
+            "Memory",
+            "GPU 0: 76.0 GiB of 80.0 GiB free came back as written; "
+            "GPU 1: 1.0 GiB of 80.0 GiB free came back as written; time was short",
+            Mark.UNKNOWN,
+        ),
+        Row("GPU↔GPU", "2 of 2 copies exact, 45.2 to 48 GB/s", Mark.OK),
+    )
+
+
+def test_deep_checks_that_found_something_are_marked() -> None:
+    fault = MemoryFault(first=4096, last=4103, wrote="00", read="01")
+    memory = MemoryTests(source="x", tests=(MemoryTest(gpu=0, free=80 << 30, tested=76 << 30, faults=(fault,)),))
+    wrong = PeerCopy(source_gpu=0, target_gpu=1, direct=True, holds=False)
+    hung = PeerCopy(source_gpu=1, target_gpu=0, direct=True, holds=None, error="hung")
+    report = _report(reports.healthy(), memory_tests=memory, peer_copies=PeerCopies(source="x", copies=(wrong, hung)))
+    assert [(row.value, row.mark) for row in smoke_rows(report)[-2:]] == [
+        ("GPU 0: 76.0 GiB of 80.0 GiB free 1 range came back otherwise", Mark.FAULT),
+        ("GPU 0 → 1 arrived otherwise; 0 of 2 copies exact", Mark.FAULT),
+    ]
