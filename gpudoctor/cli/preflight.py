@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gpudoctor.facts import Facts
     from gpudoctor.findings import Report
     from gpudoctor.preflight.look import Sight
+    from gpudoctor.privacy import Identity
 
 _WRONG_USAGE = 2
 _UNDETERMINED = 3
@@ -51,6 +52,7 @@ Options:
   --on-unknown [stop|run]    What to do where it cannot be told whether the
                              place is fit (default: stop, exit code 3).
   --report FILE              Write the JSON report there.
+  --save-facts FILE          Also write the facts, redacted, as JSON.
   --python EXE               The interpreter, or environment folder, to look
                              at: for torch, tensorflow, jax, nccl, smoke.
   --allow-cpu                A GPU is not required.
@@ -96,6 +98,7 @@ class Asked(msgspec.Struct):
     wait: str | None = None
     on_unknown: str | None = None
     report: str | None = None
+    save_facts: str | None = None
     python: str | None = None
     time_limit: str | None = None
     ignore: list[str] = []
@@ -115,9 +118,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     wait: float = 0.0
     run_unknown: bool = False
     report: str | None = None
+    save_facts: str | None = None
     redact: bool = True
     verbose: bool = False
     ignore: Mapping[str, str] = {}
+
+    @property
+    def tells(self) -> bool:
+        """Whether a report is wanted also where the place is fit."""
+        return self.verbose or self.report is not None or self.save_facts is not None
 
     @property
     def fail_on(self) -> Literal["error", "warning"]:
@@ -157,6 +166,7 @@ _VALUES = {
     "--wait": "wait",
     "--on-unknown": "on_unknown",
     "--report": "report",
+    "--save-facts": "save_facts",
     "--python": "python",
     "--time-limit": "time_limit",
     "--ignore": "ignore",
@@ -230,7 +240,8 @@ def understood(asked: Asked, environ: Mapping[str, str]) -> Job:
     on_unknown = asked.on_unknown or (of_file.on_unknown if of_file else None) or "stop"
     if on_unknown not in ("stop", "run"):
         raise UsageError(f"Invalid value for '--on-unknown': {on_unknown!r} is not one of 'stop', 'run'.")
-    _check_report(asked.report)
+    _check_output(asked.report, "--report")
+    _check_output(asked.save_facts, "--save-facts")
     return Job(
         requirements=wanted,
         sight=_sight(wanted, asked, settings, environ, allow_cpu=allow_cpu),
@@ -238,6 +249,7 @@ def understood(asked: Asked, environ: Mapping[str, str]) -> Job:
         wait=_wait(asked.wait, of_file.wait if of_file else None),
         run_unknown=on_unknown == "run",
         report=asked.report,
+        save_facts=asked.save_facts,
         redact=not asked.no_redact,
         verbose=asked.verbose,
         ignore=_silenced(asked.ignore, settings),
@@ -281,13 +293,13 @@ def _wait(option: str | None, of_file: str | float | None) -> float:
         raise UsageError(f"{'--wait' if option is not None else 'preflight.wait'}: {error}") from None
 
 
-def _check_report(path: str | None) -> None:
+def _check_output(path: str | None, option: str) -> None:
     if path is None:
         return
     folder = os.path.dirname(os.path.abspath(path))
     place = path if os.path.exists(path) else folder
     if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(place, os.W_OK):
-        raise UsageError(f"Invalid value for '--report': {path} cannot be written")
+        raise UsageError(f"Invalid value for '{option}': {path} cannot be written")
 
 
 def _silenced(option: Sequence[str], settings: Config | None) -> Mapping[str, str]:
@@ -390,7 +402,7 @@ def _once(job: Job) -> tuple[int, Report | None]:
     facts = None
     try:
         facts = look_for(job.sight, World())
-        if job.report is None and not job.verbose and _is_fit(job, facts):
+        if not job.tells and _is_fit(job, facts):
             return 0, None
         from gpudoctor.report import judge
 
@@ -434,23 +446,42 @@ def _tell(job: Job, code: int, report: Report) -> None:
     from gpudoctor.preflight.sentences import account, refusal
 
     if job.report is not None:
-        _write_report(job, job.report, report)
+        _write(job.report, _rendered(job, report))
+    if job.save_facts is not None:
+        _write(job.save_facts, _facts(job, report))
     text = refusal(report) if code else ""
     _say(text + (account(report) if job.verbose else ""))
     if code and os.environ.get("KUBERNETES_SERVICE_HOST"):
         _leave_message(text)
 
 
-def _write_report(job: Job, path: str, report: Report) -> None:
+def _rendered(job: Job, report: Report) -> str:
+    from gpudoctor.render import Options, render
+
+    options = Options(fail_on=job.fail_on, redact=job.redact, identity=_identity())
+    return render(report, "json", options=options).rstrip("\n") + "\n"
+
+
+def _facts(job: Job, report: Report) -> str:
+    from gpudoctor.facts import encode
+    from gpudoctor.privacy import redact
+
+    facts = redact(report.facts, identity=_identity())[0] if job.redact else report.facts
+    return encode(facts).decode()
+
+
+def _identity() -> Identity:
     import platform
 
     from gpudoctor.privacy import identify
-    from gpudoctor.render import Options, render
 
-    options = Options(fail_on=job.fail_on, redact=job.redact, identity=identify(os.environ, platform.node()))
+    return identify(os.environ, platform.node())
+
+
+def _write(path: str, text: str) -> None:
     try:
         with open(path, "w", encoding="utf-8") as file:
-            file.write(render(report, "json", options=options).rstrip("\n") + "\n")
+            file.write(text)
     except OSError as error:
         _say(f"gpudoctor: {path} could not be written: {error.strerror}\n")
 

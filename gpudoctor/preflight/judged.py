@@ -90,12 +90,20 @@ class Requirements(Fact, frozen=True, kw_only=True):
 
 
 def requirements(facts: Facts) -> Requirements:
-    """What the request asks for, judged; ``no-warnings`` is left to the findings, which decide it."""
-    asked = r.parse_all(facts.request.requirements)
-    return Requirements(
-        source=facts.request.source,
-        judged=tuple(judged(one, facts) for one in asked if one.name != "no-warnings"),
-    )
+    """What the request asks for, judged; ``no-warnings`` is left to the findings, which decide it.
+
+    A text that is no requirement, as saved facts of another version may hold, is not judged.
+    """
+    every = tuple(one for text in facts.request.requirements for one in _of_text(text, facts))
+    return Requirements(source=facts.request.source, judged=every)
+
+
+def _of_text(text: str, facts: Facts) -> tuple[Judged, ...]:
+    try:
+        asked = r.parse(text)
+    except r.RequirementError as error:
+        return (NotJudged(requirement=text, why=str(error)),)
+    return tuple(judged(one, facts) for one in asked if one.name != "no-warnings")
 
 
 def judged(requirement: r.Requirement, facts: Facts) -> Judged:

@@ -328,6 +328,13 @@ def test_the_report_is_that_of_diagnose_and_keeps_the_requirements(
     assert report["quick"] is True
 
 
+def test_saved_facts_are_judged_again_with_the_same_requirements(home: Path, lab: dict[str, str]) -> None:
+    assert preflight(home, "-r", "gpus>=2,no-warnings", "--save-facts", "facts.json", **lab).code == 1
+    again = gpudoctor("diagnose", "--from-facts", "facts.json", "--format", "json", home=home)
+    assert (again.code, again.cause) == (1, "requirement-not-met")
+    assert again.report["facts"]["request"]["requirements"] == ["gpus>=2", "no-warnings"]
+
+
 def test_in_kubernetes_the_reason_is_left_as_the_termination_message(
     home: Path, tmp_path: Path, lab: dict[str, str]
 ) -> None:

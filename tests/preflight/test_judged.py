@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from gpudoctor import facts as f
-from gpudoctor.preflight.judged import Judged, Met, NotJudged, NotMet, judged, request_for
+from gpudoctor.preflight.judged import Judged, Met, NotJudged, NotMet, judged, request_for, requirements
 from gpudoctor.preflight.requirements import NAMES, parse
+from gpudoctor.report import judge
 from tests.good import GIB, GOOD, H100, change, proved, with_framework, with_gpu, without_gpu
 
 HUNG = f.Missing("timed-out", "no answer in time", "nvmlInit")
@@ -274,3 +275,11 @@ def test_the_request_names_the_frameworks_that_must_work_and_trains_only_for_smo
     assert (request.required, request.quick) == (("torch",), True)
     assert request.requirements == ("gpus>=1", "torch-cuda>=12.4", "torch>=2.6")
     assert not request_for(parse("smoke")).quick
+
+
+def test_saved_facts_with_a_text_that_is_no_requirement_are_not_judged() -> None:
+    facts = change(request=f.Request(source="test", requirements=("gpus>=1", "tpus>=1")))
+    first, second = requirements(facts).judged
+    assert isinstance(first, Met)
+    assert isinstance(second, NotJudged)
+    assert judge(facts).status == "undetermined"
