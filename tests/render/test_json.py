@@ -68,6 +68,7 @@ def test_the_report_has_the_published_fields_in_their_order() -> None:
         "reading": None,
         "window": None,
         "seconds": 11.3,
+        "hidden": None,
     }
     assert list(_read(json_report(report)))[:9] == [
         *("schema", "gpudoctor", "created", "source", "input", "quick", "status", "exit_code", "cause"),
@@ -197,6 +198,15 @@ def test_what_leaves_the_machine_is_redacted_unless_asked_and_the_terminal_is_no
     assert [word for word in private if word in shown] == []
     assert all(word in render(report, "json", options=Options(redact=False)) for word in private)
     assert "/home/alice/proj/.venv" in render(report, "terminal", options=Options())
+
+
+def test_what_was_hidden_is_counted_and_nothing_is_counted_where_nothing_was_to_be_hidden() -> None:
+    told = {
+        redact: json.loads(render(reports.private(), "json", options=Options(redact=redact)))["hidden"]
+        for redact in (True, False)
+    }
+    assert told[False] is None
+    assert told[True] > json.loads(render(reports.broken(), "json", options=Options()))["hidden"] > 0
 
 
 def test_the_exit_code_told_is_that_of_fail_on() -> None:

@@ -89,6 +89,9 @@ def test_what_says_it_is_the_cause(text: str, expected: tuple[str, str]) -> None
         WITH_GPUS + CU124,
         "job-7 exited with code 1\nsome words of no program\n",
         "modprobe: ERROR: could not insert 'r8125': Key was rejected by service\n",
+        "- Raise an error where migEnabled is true and a device has no MIG devices\n",
+        "| `[]` | * | (default) No IMEX channels are added to a workload |\n",
+        "On Windows, Linux and macOS alike the tests run on your CPU, not your GPU.\n",
     ],
 )
 def test_what_only_sounds_like_it_is_no_cause(text: str) -> None:

@@ -17,7 +17,7 @@ configure the NVIDIA Container Toolkit on the host.
 ## How it is detected
 A container, a kernel module or an NVIDIA device on the bus seen from inside it, no `/dev/nvidia*` node (in WSL: no
 `/dev/dxg`), and no NVML for the loader; the engine's refusal; or a program that finds no driver inside, and the command
-that started the container.
+that started the container; or a CUDA build that sees no GPU in a container whose start asked for none.
 
 ## Sources
 - https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html

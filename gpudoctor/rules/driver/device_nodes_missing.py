@@ -14,7 +14,7 @@ Create the nodes with nvidia-modprobe (on the host, before the container starts)
 
 ## How it is detected
 A driver is there while a node that every CUDA program needs does not exist, or opening it is refused; or a program says
-so, or works for root alone.
+so, or works for root alone; or a listing shows a node that not even its owner may read and write.
 
 ## Sources
 - https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/

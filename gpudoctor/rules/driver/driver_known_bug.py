@@ -1,9 +1,10 @@
 """This driver has a known defect that shows here.
 
 ## What it means
-Installation, device nodes and versions are right, and the driver still fails in a way that NVIDIA knows of. Two are
+Installation, device nodes and versions are right, and the driver still fails by a fault of its own. Three are
 recognised: CUDA does not start (cuInit returns 3) because of heterogeneous memory management (HMM) in nvidia-uvm, while
-nvidia-smi works; and the GPU's own system processor (GSP) stops answering (Xid 119, 120).
+nvidia-smi works; the GPU's own system processor (GSP) stops answering (Xid 119, 120); and the kernel crashes at an
+instruction of one of NVIDIA's modules.
 
 ## Why it happens
 HMM of the open modules does not get on with some kernels (Enterprise Linux 9 and 10, kernels with other memory
@@ -11,15 +12,18 @@ layouts). GSP time-outs come with some driver versions, with power states and wi
 
 ## How to fix
 HMM: load nvidia-uvm with uvm_disable_hmm=1. GSP: reset the GPU or reboot, install a newer driver; with the proprietary
-modules the GSP can be switched off (NVreg_EnableGpuFirmware=0).
+modules the GSP can be switched off (NVreg_EnableGpuFirmware=0). A crash in the kernel: reboot, and install another
+release of the driver, one that knows this kernel.
 
 ## How it is detected
-cuInit returns 3 although NVML works and all device nodes can be opened; or Xid 119 or 120, or their text.
+cuInit returns 3 although NVML works and all device nodes can be opened; or Xid 119 or 120, or their text;
+or an oops of the kernel whose failing instruction (RIP) lies in a module nvidia….
 
 ## Sources
 - https://github.com/NVIDIA/open-gpu-kernel-modules/issues/901
 - https://github.com/NVIDIA/open-gpu-kernel-modules/issues/947
 - https://docs.nvidia.com/deploy/xid-errors/
+- https://docs.kernel.org/admin-guide/bug-hunting.html
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ new libraries are mounted. If the versions still differ after a reboot, remove t
 
 ## How it is detected
 nvmlInit returns NVML_ERROR_LIB_RM_VERSION_MISMATCH, or `/proc/driver/nvidia/version` and NVML name different
-versions.
+versions; or a program prints NVML's number for it, 18.
 
 ## Sources
 - https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceEnumvs.html

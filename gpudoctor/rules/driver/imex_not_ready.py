@@ -63,7 +63,10 @@ def service_in_a_rack(services: Services, gpus: Gpus) -> Verdict:
 
 _TEXTS = (
     r"\bIMEX (?:channel|daemon|service|domain)s?\b[^\n]{0,60}\b(?:not|no|missing|fail\w{0,4}|unavailable|down|error)\b",
-    r"\b(?:no|missing|without)\b[^\n]{0,20}\bIMEX (?:channel|daemon|service|domain)",
+    (
+        r"\b(?:no|missing|without)\b[^\n]{0,20}\bIMEX (?:channel|daemon|service|domain)s?"
+        r"(?: (?:is |are |was |were )?(?:found|available|running|configured|set|present)\b|\W{0,3}$)"
+    ),
     r"\bcuMem(?:Create|ExportToShareableHandle|ImportFromShareableHandle)\b[^\n]{0,120}(?:NOT_PERMITTED|not permitted)",
     r"CUDA_ERROR_NOT_PERMITTED[^\n]{0,60}\bcuMem(?:Create|ExportToShareableHandle|ImportFromShareableHandle)\b",
     r"/dev/nvidia-caps-imex-channels[^\n]{0,40}(?:No such file|not found|does not exist|Permission denied)",

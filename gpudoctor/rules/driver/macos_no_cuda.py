@@ -77,7 +77,10 @@ def looked_for_and_not_there(system: System, cuda: CudaDriver, imported: Importe
 _WANTED = (
     r"Torch not compiled with CUDA enabled",
     r"Found no NVIDIA driver",
-    r"\b(?:no|not?|without|uses no|cannot find|missing)\b[^\n]{0,30}\b(?:NVIDIA|CUDA|e?GPU)\b",
+    (
+        r"\b(?:no|without|cannot find|missing)(?: (?:an?|any|the|usable|supported|compatible|suitable|available"
+        r"|dedicated|external)){0,2} (?:NVIDIA|CUDA|e?GPU)\b"
+    ),
     r"\b(?:NVIDIA|CUDA|e?GPU)\b[^\n]{0,40}\b(?:not (?:available|found|supported|detected|compiled|used)|unavailable)\b",
     r"list_physical_devices\([^\n]{0,20}\)[^\n]{0,6}\[\]",
     r"Could not load dynamic library ['\"]?libcu\w{2,12}\.dylib",

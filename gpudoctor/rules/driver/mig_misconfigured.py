@@ -102,7 +102,7 @@ def several_instances_for_one_process(environment: Environment, printed: Printed
 
 
 _NO_INSTANCE = (
-    r"\bNo MIG[- ](?:devices?|instances?)(?: found)?\b",
+    r"\bNo MIG[- ](?:devices?|instances?) (?:were )?found\b|^No MIG[- ](?:devices?|instances?)\W{0,3}$",
     r"\bMIG (?:mode )?(?:is )?enabled (?:but|and|with) (?:has )?no (?:MIG )?(?:devices?|instances?)",
 )
 _COUNT = r"device >= 0 && device < num_gpus"

@@ -16,8 +16,8 @@ iommu=pt), or update the driver. Until then NCCL_P2P_DISABLE=1 lets NCCL go thro
 
 ## How it is detected
 By IOMMU faults in the kernel's log, by copies between GPUs whose data differ, by NCCL operations that end well with
-wrong numbers, and by jobs that run as soon as peer transfers are off. ``gpudoctor smoke --deep`` copies between every
-two GPUs in both directions and compares all bytes.
+wrong numbers, by jobs that run as soon as peer transfers are off, and by hangs where a PCIe bridge has ACS on.
+``gpudoctor smoke --deep`` copies between every two GPUs in both directions and compares all bytes.
 
 ## Sources
 - https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html
