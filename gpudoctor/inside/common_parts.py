@@ -5,7 +5,8 @@ called with a :class:`Bench` and
 
 - sets up its operation as large as ``bench.largest`` allows, and times it with ``bench.best``;
 - returns ``checked(...)`` with numbers that came from the device and the same numbers as the CPU has them;
-- raises Unsupported where the build or this device has no such thing: that is no fault. Every other exception is one.
+- raises Unsupported where the build or this device has no such thing: that is no fault. Every other exception is one,
+  and told as the part's ``error``, with ``holds`` None: wrong are only numbers that were compared.
 
 What is timed is one whole operation on data that lies on the device, everything waited for; the first, slower run does
 not count. The sizes let an H100 reach its speed.
@@ -38,7 +39,8 @@ CPU_BYTES = 256 << 20
 LONGEST = {True: 0.05, False: 0.03}  # seconds that one operation may take on a GPU, on a CPU
 SAMPLE = {True: 0.05, False: 0.03}  # seconds of repeats behind one timing
 SAMPLES = 5
-COMPILE_SECONDS = 10.0  # a compiler that has to be loaded first is not begun with less time left
+# With less time left the compiler is not begun: it has to be loaded first, and a C++ compiler takes its time.
+COMPILE_SECONDS = {True: 10.0, False: 30.0}
 
 # How far a number may lie from the CPU's, in float64 from the same inputs, as a share of the numbers' typical size
 # (see deviation). fp32: sums of thousands of products differ by 1e-5; NVIDIA_TF32_OVERRIDE may have rounded the
@@ -77,6 +79,16 @@ def spread(length, count):
         return list(range(length))
     step = length // count
     return [at * step + at * 37 % step for at in range(count)]
+
+
+def compilers_words(error):
+    """The line in which a compiler, assembler or linker says what it lacks: it stands far down in such an error."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    for mark in ("ptxas fatal", "ptxas error", "fatal error:", "cannot find", "error:", "not found"):
+        for line in lines:
+            if mark in line and not line.endswith("compile error"):
+                return line[:500]
+    return words(error)
 
 
 class Bench:
@@ -134,11 +146,13 @@ class Parts:
             return {"detail": "not in this framework's public interface"}
         if self.lost is not None:
             return {"detail": "the GPU answers no more after %s" % self.lost}
-        if self.until is not None and self.until - time.time() < (COMPILE_SECONDS if name == "compile" else 0):
+        if self.until is not None and self.until - time.time() < self._needs(name):
             return {"detail": "no time left"}
         self.talk.say(trying=name)
         try:
-            return work(Bench(self.framework, self.on_gpu))
+            with warnings.catch_warnings():  # a part's own ways of asking are no news to the user
+                warnings.simplefilter("ignore")
+                return work(Bench(self.framework, self.on_gpu))
         except Unsupported as why:
             return {"detail": str(why)}
         except Exception as error:
@@ -146,6 +160,9 @@ class Parts:
             return {"error": words(error)}
         finally:
             attempt([], "", self.framework.let_go)
+
+    def _needs(self, name):
+        return COMPILE_SECONDS[self.on_gpu] if name == "compile" else 0.0
 
     def _look_after(self, name):
         """After some errors CUDA answers every call of the process with the same error."""

@@ -79,12 +79,16 @@ class Framework(Verbs):
             self.torch.backends.cuda.matmul.allow_tf32 = allowed
             self.torch.backends.cudnn.allow_tf32 = allowed
 
-    def allow(self, precision):
-        torch = self.torch
+    def ask_for_hardware(self, precision):
+        """Raise Unsupported where this device does not compute in that precision."""
         if precision == "tf32" and not self.on_gpu:
             raise Unsupported("tf32 is a mode of NVIDIA GPUs; this job is on the CPU")
-        if self.on_gpu and precision in ("tf32", "bf16"):
-            self._ask_for(8, 0, precision)
+        if precision in ("tf32", "bf16"):
+            self.ask_for(8, 0, precision)
+
+    def allow(self, precision):
+        torch = self.torch
+        self.ask_for_hardware(precision)
         if precision != "tf32":
             if not hasattr(torch, "autocast"):
                 raise Unsupported("%s: PyTorch has no autocast for it before 1.10" % precision)
@@ -99,8 +103,10 @@ class Framework(Verbs):
     def _kind_of_device(self):
         return "GPU" if self.on_gpu else "CPU"
 
-    def _ask_for(self, major, minor, what):
+    def ask_for(self, major, minor, what):
         """Raise Unsupported on a GPU of lower compute capability."""
+        if not self.on_gpu:
+            return
         properties = self.torch.cuda.get_device_properties(0)
         if (properties.major, properties.minor) < (major, minor):
             told = (what, major, minor, properties.name, properties.major, properties.minor)

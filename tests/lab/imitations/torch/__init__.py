@@ -1,16 +1,18 @@
 """An imitation of PyTorch: claims a CUDA device and computes nothing at all. Only gpudoctor's own tests use it.
 
-Its losses and gradients are scripted, so that it can lie consistently. IMITATION_LIES chooses how it lies:
+Its losses, gradients and results are scripted, so that it can lie consistently. IMITATION_LIES chooses how it lies:
 ``claims-cuda`` (everything is said to be on the GPU), ``falls-back`` (what is sent to the GPU stays on the CPU),
-``wrong-numbers`` (what is computed on the GPU differs from the CPU), ``not-a-number`` (the loss), ``idle-events`` (the
-GPU's clock stands still).
-IMITATION_FAULT is a place and what happens there: ``train:hang``, ``copy:crash``, ``compute:exit``, ``init:raise``.
+``wrong-numbers`` (gradients on the GPU differ from those on the CPU), ``wrong-parts`` (only large results do),
+``not-a-number`` (the loss), ``idle-events`` (the GPU's clock stands still), ``dull`` (random numbers repeat).
+IMITATION_FAULT is a place and what happens there: ``train:hang``, ``copy:crash``, ``compute:exit``, ``init:raise``,
+``product:memory``, ``fft:poison`` (CUDA answers no more).
 Python 3.6 syntax.
 """
 
 # The signatures are PyTorch's; zip() has no strict= before Python 3.10.
 # ruff: noqa: ARG002, ARG005, B905, T201
 
+import itertools
 import os
 import time
 
@@ -20,7 +22,16 @@ _LIES = os.environ.get("IMITATION_LIES", "claims-cuda")
 _PLACE, _, _FAULT = os.environ.get("IMITATION_FAULT", "nowhere:nothing").partition(":")
 
 
+_poisoned = []
+
+
+class OutOfMemoryError(RuntimeError):
+    pass
+
+
 def _reach(place):
+    if _poisoned:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
     if place != _PLACE:
         return
     if _FAULT == "hang":
@@ -37,6 +48,11 @@ def _reach(place):
         os._exit(3)
     elif _FAULT == "raise":
         raise RuntimeError("CUDA error: imitated\nCompile with imitation to see more.")
+    elif _FAULT == "memory":
+        raise OutOfMemoryError("CUDA out of memory. Tried to allocate 64.00 MiB. GPU 0 has a total capacity of 80 GiB.")
+    elif _FAULT == "poison":
+        _poisoned.append(place)
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
     elif _FAULT == "chat":
         os.write(1, b"garbage without an end \xff\xfe")
         print("@gpudoctor {not a message")
@@ -49,24 +65,46 @@ _reach("import")
 float16, bfloat16, float32, float64, long, uint8 = "float16", "bfloat16", "float32", "float64", "long", "uint8"
 
 
-class Tensor:
-    """``data`` is a flat list, a list of rows, one number, or None: numbers that nobody computes."""
+_KINDS = (float16, bfloat16, float32, float64, long, uint8, "int32", "complex128")
+int32, complex128 = "int32", "complex128"
+_serials = itertools.count(1)
 
-    def __init__(self, data=None, device="cpu", width=1):
-        self.data, self.device, self.width, self.grad, self.network = data, device, width, None, None
+
+class Tensor:
+    """``data`` is a flat list, a list of rows, one number, or None: numbers that nobody computes.
+
+    ``serial`` tells such numbers apart; -1 are wrong ones.
+    """
+
+    def __init__(self, data=None, device="cpu", width=1, serial=0):
+        self.data, self.device, self.width, self.serial = data, device, width, serial
+        self.grad, self.network = None, None
+
+    def _unknown(self, *_, **__):
+        return Tensor(None, self.device, serial=self.serial)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._unknown
 
     def __len__(self):
-        return len(self.data)
+        return 1 << 20 if self.data is None else len(self.data)
 
     def __getitem__(self, key):
-        if self.data is None or isinstance(key, list):
-            return Tensor(None, self.device)
+        if self.data is None or isinstance(key, (list, tuple)):
+            return self._unknown()
         if isinstance(key, slice):
             return Tensor(self.data[key], self.device)
         if len(key) > 1:
-            return Tensor(None, self.device)
+            return self._unknown()
         start = key.data[0] * self.width
         return Tensor(self.data[start : start + self.width], self.device)
+
+    def __eq__(self, other):
+        return Tensor(True)
+
+    __hash__ = object.__hash__
 
     def _with(self, other, work):
         values = other.data if isinstance(other, Tensor) else self.data and [other] * len(self.data)
@@ -82,6 +120,21 @@ class Tensor:
     def __truediv__(self, other):
         return self._with(other, lambda a, b: a / b)
 
+    __mul__ = __rmul__ = __mod__ = _unknown
+
+    def all(self):
+        return Tensor(True)
+
+    def mean(self):
+        return Tensor(0.0)
+
+    def var(self):
+        return Tensor(1.0)
+
+    def pin_memory(self):
+        _reach("pin")
+        return self
+
     @property
     def shape(self):
         return (-1,)
@@ -93,18 +146,18 @@ class Tensor:
         flat = self.data
         if flat and isinstance(flat[0], list):
             flat = [value for row in flat for value in row]
-        return Tensor(flat, self.device, width)
+        return Tensor(flat, self.device, width, self.serial)
 
     def float(self):
         return self
 
     def to(self, device="cpu", non_blocking=False):
-        if device in ("float32", "float64"):
+        if device in _KINDS:
             return self
         _reach("copy")
         if _LIES == "falls-back":
             device = "cpu"
-        return Tensor(self.data, device)
+        return Tensor(self.data, device, serial=self.serial)
 
     def numpy(self):
         _reach("numpy")
@@ -113,6 +166,8 @@ class Tensor:
         return self.to("cpu")
 
     def tolist(self):
+        if self.data is None:
+            return [1.0, -2.0 if self.serial == -1 else 2.0]
         return self.data
 
     def item(self):
@@ -121,8 +176,8 @@ class Tensor:
     def detach(self):
         return self
 
-    def copy_(self, other):
-        self.data = list(other.data)
+    def copy_(self, other, non_blocking=False):
+        self.data, self.serial = other.data and list(other.data), other.serial
 
     def argmax(self, dim):
         _reach("verify")
@@ -134,16 +189,75 @@ class Tensor:
             parameter.grad = Tensor([size] * len(parameter.data), parameter.device)
 
 
-def tensor(data, dtype=None):
-    return Tensor(data)
+def tensor(data, dtype=None, device="cpu"):
+    return Tensor(data, device)
+
+
+def frombuffer(data, dtype):
+    return Tensor(list(data) if len(data) < 1 << 20 else None)
+
+
+def _computed(place, device):
+    """A large result. The CPU, which has no such faults, gives the reference."""
+    if device != "cpu":
+        _reach(place)
+    return Tensor(None, device, serial=-1 if _LIES == "wrong-parts" and device != "cpu" else 0)
+
+
+def randn(count, device):
+    _reach("random")
+    return Tensor(None, device, serial=0 if _LIES == "dull" else next(_serials))
+
+
+def equal(one, other):
+    return one.serial == other.serial
+
+
+def stack(tensors):
+    return Tensor(None)
+
+
+def arange(length, dtype=None):
+    return Tensor(None)
+
+
+def eye(size, device):
+    return Tensor(None, device)
+
+
+def zeros_like(tensor):
+    return Tensor(None, tensor.device)
+
+
+def complex(real, imaginary):  # noqa: A001
+    return Tensor(None, real.device)
+
+
+def view_as_real(tensor):
+    return tensor
+
+
+def sin(tensor):
+    return tensor
+
+
+cos = sin
+
+
+def sparse_coo_tensor(indices, values, size):
+    return Tensor(None, values.device)
+
+
+def compile(function):  # noqa: A001
+    return lambda *tensors: _computed("compile", tensors[0].device)
 
 
 def is_tensor(value):
     return isinstance(value, Tensor)
 
 
-def zeros(size):
-    return Tensor([0.0] * size)
+def zeros(size, dtype=None, pin_memory=False):
+    return Tensor()
 
 
 def ones(size, dtype, device):
@@ -152,6 +266,10 @@ def ones(size, dtype, device):
 
 
 def matmul(left, right):
+    if left.data is None:
+        result = _computed("product", left.device)
+        result.serial = min(left.serial, right.serial, result.serial)
+        return result
     _reach("compute")
     columns = list(zip(*right.data))
     return Tensor([[float(sum(a * b for a, b in zip(row, column))) for column in columns] for row in left.data])
@@ -238,8 +356,13 @@ nn = _Space(
     ReLU=_layer,
     Flatten=_layer,
     Linear=_layer,
-    functional=_Space(cross_entropy=_cross_entropy),
+    functional=_Space(
+        cross_entropy=_cross_entropy, conv2d=lambda images, kernel, padding: _computed("convolve", images.device)
+    ),
 )
+fft = _Space(fft=lambda numbers: _computed("fft", numbers.device))
+linalg = _Space(solve=lambda left, right: _computed("solve", left.device))
+sparse = _Space(mm=lambda left, right: _computed("sparse", left.device))
 optim = _Space(SGD=_SGD)
 utils = _Space(data=_Space(DataLoader=_DataLoader))
 version = _Space(cuda="12.8")
