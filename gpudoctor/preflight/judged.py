@@ -547,7 +547,10 @@ def _smoke(asked: r.Requirement, facts: Facts) -> Judged:
     if failed:
         found = "; ".join(f"{name_of(job.framework)} {_REFUTED[job.result]}" for job in failed)
         why = failed[0].error or ""
-        return NotMet(requirement=asked.text, found=found, why=why, source=failed[0].source, absent=True)
+        name = failed[0].framework
+        return NotMet(
+            requirement=asked.text, found=found, why=why, source=failed[0].source, absent=True, framework=name
+        )
     proved = {job.framework for job in facts.smokes if job.result == "proved"}
     unproved = [name for name in due if name not in proved]
     if unproved:

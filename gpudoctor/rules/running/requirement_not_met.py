@@ -102,13 +102,16 @@ def _remedy(
         return _for_mode(asked, unmet.gpu or 0)
     if asked.name == "shm" and isinstance(asked, Amount):
         return _for_shm(asked, container)
+    if asked.name == "smoke" and unmet.framework is None:
+        return InstallBuild(framework="torch", driver_cuda=driver.version if driver else None)
     if asked.name == "free-vram":
         return Run(title="See who holds the memory, and end what is no longer wanted", argvs=(("nvidia-smi",),))
     return _elsewhere(asked)
 
 
 def _elsewhere(asked: Requirement) -> Run:
-    note = "CUDA_VISIBLE_DEVICES chooses among the GPUs of one machine." if asked.name != "gpus" else ""
+    chooses = asked.name in ("vram", "capability", "gpu", "nvlink")
+    note = "CUDA_VISIBLE_DEVICES chooses among the GPUs of one machine." if chooses else ""
     return Run(title=f"Run the job where {asked.text} holds, or change the requirement", note=note)
 
 
