@@ -50,8 +50,11 @@ def _run(arguments: list[str]) -> int:
 
 def _preflight(arguments: list[str]) -> int:
     """Before every job: it costs no more than it must. Ends this process at once, all that it started being ended."""
+    import gc
+
     from gpudoctor import warm
 
+    gc.disable()  # it is over before there is anything to collect
     warm.start()
     from gpudoctor.cli.preflight import run
 
