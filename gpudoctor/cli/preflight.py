@@ -140,7 +140,6 @@ def run(arguments: Sequence[str]) -> int:
     Interpreters that were started ahead (:mod:`gpudoctor.warm`) are used, or ended.
     """
     closed = whole_streams()
-    gc.disable()  # a pre-flight is over before there is anything to collect
     try:
         asked = read(arguments)
         if asked.help:
@@ -395,13 +394,16 @@ def _until_fit(job: Job) -> tuple[int, Report | None]:
 
 def _once(job: Job) -> tuple[int, Report | None]:
     """One look. No report where the place is fit and nobody wants to read one."""
-    from gpudoctor.preflight.look import look_for
+    from gpudoctor.preflight.look import completed, first_look
     from gpudoctor.world import World
 
-    started = time.monotonic()
+    started, world = time.monotonic(), World()
     facts = None
     try:
-        facts = look_for(job.sight, World())
+        facts = first_look(job.sight, world)
+        if not job.tells and _is_plain(facts):
+            return 0, None
+        facts = completed(facts, job.sight, world)
         if not job.tells and _is_fit(job, facts):
             return 0, None
         from gpudoctor.report import judge
@@ -412,13 +414,16 @@ def _once(job: Job) -> tuple[int, Report | None]:
     return _exit_code(job, report), report
 
 
-def _is_fit(job: Job, facts: Facts) -> bool:
+def _is_plain(facts: Facts) -> bool:
+    """Whether all requirements hold on a machine that no rule can find a fault of."""
     from gpudoctor.preflight.judged import requirements
     from gpudoctor.preflight.plain import plain
 
     judged = requirements(facts)
-    if not judged.unmet and not judged.open and plain(facts):
-        return True
+    return not judged.unmet and not judged.open and plain(facts)
+
+
+def _is_fit(job: Job, facts: Facts) -> bool:
     from gpudoctor.preflight.fit import status_of
 
     return status_of(facts, job.ignore) in (("healthy",) if job.fail_on == "warning" else ("healthy", "warnings"))

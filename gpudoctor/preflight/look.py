@@ -20,8 +20,12 @@ from gpudoctor.world import World
 TIME_LIMIT = 120.0
 """Seconds for one look that trains nothing."""
 
-# Slow to look at, and a matter of the environment under test alone.
-_OF_ENVIRONMENT = frozenset({"toolkits", "cudnn"})
+# Toolkits and cuDNN are slow to look for, and a matter of the environment under test.
+_PROBES: Mapping[str, Callable[[World], Fact]] = {
+    **{name: probe for name, probe in HOST_PROBES.items() if name not in ("toolkits", "cudnn")},
+    "libcuda": libcuda,
+}
+_LATE = ("driver_files", "services", "secure_boot", "kernel_modules", "device_nodes", "processor", "memory", "libc")
 
 
 class Sight(msgspec.Struct, frozen=True):
@@ -35,9 +39,20 @@ class Sight(msgspec.Struct, frozen=True):
 
 def look_for(sight: Sight, world: World) -> Facts:
     """The facts that a pre-flight needs; what it does not need is ``not-asked``. With ``smoke``, after training."""
+    return completed(first_look(sight, world), sight, world)
+
+
+def first_look(sight: Sight, world: World) -> Facts:
+    """The same without the host's files that only a fault makes interesting."""
+    return _with_environment(sight, world) if sight.environment else _driver_side(sight, world)
+
+
+def completed(facts: Facts, sight: Sight, world: World) -> Facts:
+    """The facts of a first look with what it left out."""
     if sight.environment:
-        return _with_environment(sight, world)
-    return _driver_side(sight, world)
+        return facts
+    found = _found(world, _LATE, Limits.within(sight.time_limit or TIME_LIMIT))
+    return msgspec.structs.replace(facts, **found)
 
 
 def _with_environment(sight: Sight, world: World) -> Facts:
@@ -51,12 +66,9 @@ def _with_environment(sight: Sight, world: World) -> Facts:
 
 def _driver_side(sight: Sight, world: World) -> Facts:
     limits = Limits.within(sight.time_limit or TIME_LIMIT)
-    probes = {name: probe for name, probe in HOST_PROBES.items() if name not in _OF_ENVIRONMENT}
     nvml_answer = Background(lambda: nvml(world, limits))
     cuda_answer = Background(lambda: cuda_driver(world, limits))
-    host_answer = Background(lambda: _host(world, probes))
-    host = host_answer.result(limits)
-    found: dict[str, Any] = dict.fromkeys((*probes, "libcuda"), host) if isinstance(host, Missing) else host
+    host = _found(world, tuple(name for name in _PROBES if name not in _LATE), limits)
     answer = nvml_answer.result(limits)
     return Facts(
         gpudoctor=__version__,
@@ -65,9 +77,12 @@ def _driver_side(sight: Sight, world: World) -> Facts:
         cuda=cuda_answer.result(limits),
         nvml=answer.nvml if isinstance(answer, NvmlAnswer) else answer,
         gpus=answer.gpus if isinstance(answer, NvmlAnswer) else answer,
-        **found,
+        **host,
     )
 
 
-def _host(world: World, probes: Mapping[str, Callable[[World], Fact]]) -> dict[str, Any]:
-    return {**{name: look(probe, world) for name, probe in probes.items()}, "libcuda": look(libcuda, world)}
+def _found(world: World, names: tuple[str, ...], limits: Limits) -> dict[str, Any]:
+    """What these probes see, all of it Missing where they do not come to an end."""
+    looking = Background(lambda: {name: look(_PROBES[name], world) for name in names})
+    found = looking.result(limits)
+    return dict.fromkeys(names, found) if isinstance(found, Missing) else found
