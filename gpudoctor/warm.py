@@ -20,7 +20,7 @@ OPTIONS = ("-I", "-S", "-B")
 BOOTSTRAP = "import sys;exec(compile(sys.stdin.read(int(sys.stdin.readline())),'<gpudoctor>','exec'))"
 
 _IMPORTS = {
-    "nvml_child": "import ctypes, json, typing\nwith __import__('contextlib').suppress(Exception):\n import pynvml\n",
+    "nvml_child": "import ctypes, json\ntry:\n import pynvml\nexcept Exception:\n pass\n",
     "cuda_child": "import ctypes, json\n",
 }
 

@@ -14,11 +14,14 @@ import json
 import os
 import sys
 import time
-from typing import Any
 
-Values = dict[str, Any]
-Job = tuple[int | None, str]
-Handle = Any
+TYPE_CHECKING = False  # typing takes longer to import than all GPUs to answer
+if TYPE_CHECKING:
+    from typing import Any
+
+    Values = dict[str, Any]
+    Job = tuple[int | None, str]
+    Handle = Any
 
 # A driver of another age: it lacks the function, the argument's value or the struct's version.
 _NOT_SUPPORTED = frozenset(
