@@ -224,6 +224,7 @@ def _failures(told: Told, shape: Shape) -> Iterator[_Failure]:
     exits = exit_codes(told.ending.tail if told.ending else ())
     if told.ending is not None and len(shape.ranks) == 1 and not exits:
         exits = _own_exit(told.ending, shape.ranks[0])
+    spoke = any(one.failed for one in told.processes.values())
     for rank in shape.ranks:
         process = told.processes.get(rank, Process())
         if process.failed is not None:
@@ -232,6 +233,8 @@ def _failures(told: Told, shape: Shape) -> Iterator[_Failure]:
             yield _Failure(order, rank, process.stage, "exception", process.failed, told=True, waited=lost)
         elif not process.done and exits.get(rank):
             yield _of_exit(rank, exits[rank], process)
+        elif not process.done and not exits and spoke:  # the launcher does not tell how each ended
+            yield _Failure((3, 0, rank), rank, process.stage, "gone without a word", _last_words(process))
 
 
 def _of_exit(rank: int, code: int, process: Process) -> _Failure:

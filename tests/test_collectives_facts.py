@@ -120,7 +120,7 @@ def test_the_reason_in_the_further_lines_tells_a_loss_too() -> None:
         "failed": "DistBackendError: NCCL error in: x.cpp:1",
         "further": ["ncclRemoteError: A call failed"],
     }
-    assert end(job(*reaches(0, "connect"), line))[3] is True
+    assert end(job(*reaches(0, "connect"), line, tail=report(rank1=-15)))[3] is True
 
 
 def test_an_error_that_no_pattern_knows_is_no_loss() -> None:
@@ -130,6 +130,13 @@ def test_an_error_that_no_pattern_knows_is_no_loss() -> None:
 def test_a_process_that_never_spoke_ended_at_the_start() -> None:
     told = job(*reaches(0, "init"), {"rank": 0, "failed": LOST}, tail=report(rank1=1))
     assert end(told) == ("exit code 1 at start", None, 1, False)
+
+
+def test_where_the_launcher_does_not_tell_the_silent_process_comes_before_the_one_that_lost_it() -> None:
+    told = job(*reaches(0, "connect"), *reaches(1, "connect"), {"rank": 0, "failed": LOST})
+    assert end(told) == ("gone without a word at connect", None, 1, False)
+    own = job(*reaches(0, "connect"), *reaches(1, "connect"), {"rank": 0, "failed": "ValueError: x"})
+    assert end(own) == ("exception at connect", "ValueError: x", 0, False)
 
 
 def test_a_hang_is_where_the_slowest_is_and_tells_where_each_was() -> None:
