@@ -183,9 +183,10 @@ class Reading(Record, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. Renderers turn it into text and look at nothing else.
 
-    ``speeds`` compare what the smoke jobs timed with what is promised; ``window`` tells which builds fit here, None where
-    too little is known. ``reading`` tells of a pasted text; ``unreadable`` marks the report on a file that could not be
-    read at all.
+    ``speeds`` compare what the smoke jobs timed with what is promised; ``window`` tells which builds fit here, None
+    where too little is known. ``reading`` tells of a pasted text; ``unreadable`` marks the report on a file that could
+    not be read at all. ``hidden`` counts the places from which private values were removed, None where none were looked
+    for.
     """
 
     gpudoctor: str
@@ -206,6 +207,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     window: Window | None = None
     reading: Reading | None = None
     unreadable: bool = False
+    hidden: dict[str, int] | None = None
 
     @property
     def smoke(self) -> tuple[Smoke, ...]:

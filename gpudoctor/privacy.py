@@ -1,8 +1,9 @@
 """What must not leave the machine: persons, hosts, addresses, secrets, identities of hardware, other users' programs.
 
 Facts are redacted first and rendered then, so no format can forget something. A thing that is mentioned twice keeps
-one label (``GPU-1``, ``user2``), so that a report stays readable. Every placeholder is plain letters, digits and
-hyphens: inert in a shell, in markup and in a URL. Redacting twice changes nothing more.
+one label (``GPU-a01``, ``user2``), so that a report stays readable; no label is the beginning of another one, since
+CUDA takes the beginning of a UUID for the whole. Every placeholder is plain letters, digits and hyphens: inert in a
+shell, in markup and in a URL. Redacting twice changes nothing more. What was hidden is counted by its kind.
 
 What stays: versions, rule names, PCI addresses, process ids, paths (under ``~`` where they lay under a home folder),
 and the public addresses that a user must type. ``Report.input`` stays as the user gave it, for scripts that match
@@ -21,13 +22,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
 
-from gpudoctor.facts import Environment, Facts, GpuProcess, Missing
+from gpudoctor.facts import ContainerStart, Environment, Extra, Facts, GpuProcess, Missing
 from gpudoctor.findings import About, Candidate, Cause, Finding, Fix, Outcome, Report, Unknown
 
 SECRET = "hidden-secret"  # noqa: S105 - what stands in place of one
@@ -36,6 +38,29 @@ IDENTIFIER = "hidden-id"
 HOST = "hidden-host"
 VALUE = "hidden-value"
 PROGRAM = "hidden-program"
+
+
+KINDS: Mapping[str, tuple[str, str]] = {
+    "user-name": ("user name", "user names"),
+    "host-name": ("host name", "host names"),
+    "home-folder": ("home folder", "home folders"),
+    "ip-address": ("IP address", "IP addresses"),
+    "mac-address": ("MAC address", "MAC addresses"),
+    "e-mail-address": ("e-mail address", "e-mail addresses"),
+    "device-id": ("GPU or device id", "GPU and device ids"),
+    "serial-number": ("serial number", "serial numbers"),
+    "identifier": ("long identifier", "long identifiers"),
+    "secret": ("token, key or password", "tokens, keys and passwords"),
+    "url": ("private web address", "private web addresses"),
+    "variable": ("value of a variable", "values of variables"),
+    "program": ("program of another user", "programs of other users"),
+}
+"""The kinds of hidden things as a report counts them, each in words for one and for several."""
+
+
+def told(hidden: Mapping[str, int]) -> str:
+    """What was hidden, in words: ``2 user names, 1 IP address``; ``nothing`` where nothing was."""
+    return ", ".join(f"{count:,} {KINDS[kind][count != 1]}" for kind, count in hidden.items()) or "nothing"
 
 
 def _set(words: str) -> frozenset[str]:
@@ -58,10 +83,10 @@ def identify(environ: Mapping[str, str], host: str) -> Identity:
     return Identity(user=user, host=host or None, home=home.rstrip("/\\") or None if home else None)
 
 
-def redact(facts: Facts, identity: Identity = Identity()) -> tuple[Facts, int]:
-    """The facts without what must not leave the machine, and how many places were changed."""
+def redact(facts: Facts, identity: Identity = Identity()) -> tuple[Facts, dict[str, int]]:
+    """The facts without what must not leave the machine, and in how many places what was hidden (:data:`KINDS`)."""
     cleaner = _Cleaner(_learn(facts, facts, identity))
-    return cleaner.walk(facts), cleaner.count
+    return cleaner.walk(facts), cleaner.hidden()
 
 
 def redact_report(report: Report, identity: Identity = Identity()) -> Report:
@@ -70,7 +95,8 @@ def redact_report(report: Report, identity: Identity = Identity()) -> Report:
     A home folder in a command becomes ``~`` where a shell expands that, else ``"$HOME"``.
     """
     cleaner = _Cleaner(_learn(report, report.facts, identity))
-    return replace(cleaner.walk(report), input=report.input)
+    clean = cleaner.walk(replace(report, input=None))
+    return replace(clean, input=report.input, hidden=cleaner.hidden(report.hidden or {}))
 
 
 # --------------------------------------------------------------------------------- which strings are what
@@ -82,6 +108,7 @@ _NAMES: dict[type, frozenset[str]] = {
     Cause: frozenset({"rule"}),
     Finding: frozenset({"rule", "because_of"}),
     Outcome: frozenset({"rule"}),
+    Report: frozenset({"hidden"}),
 }
 _COMMANDS: dict[type, frozenset[str]] = {
     Candidate: frozenset({"settled_by"}),
@@ -171,7 +198,7 @@ class _Read:
         return True
 
 
-_PRIVATE = frozenset({Environment, GpuProcess})
+_PRIVATE = frozenset({ContainerStart, Environment, Extra, GpuProcess})
 _ALIKE = frozenset({Missing, Outcome})  # most records of a report; nearly all come again in the next one
 
 
@@ -235,13 +262,18 @@ _HOME = re.compile(
 _SHARED_FOLDERS = frozenset({"shared", "public", "default", "all users"})
 _LABEL = re.compile(r"user\d*|host")
 _PROMPT = re.compile(
-    r"(?<![\w.@-])(?P<user>[A-Za-z_][\w.-]{0,31})@(?P<host>[A-Za-z][\w.-]{0,63})(?=:(?:~|/(?!/))|:?\s[~/]|\s\S+\][#$])"
+    r"(?<![\w.@-])(?P<user>[A-Za-z_][\w.-]{0,31})@(?P<host>[A-Za-z0-9][\w.-]{0,63})(?=:(?:~|/(?!/))|:?\s[~/]|\s\S+\][#$])"
 )
 _HOST_SAID = re.compile(
-    r"(?:\b(?:host ?name|nodename|computer name)\s*[:=]\s*|\bLinux (?=\S+ \d+\.\d+\.\d+)"
+    r"(?:\b(?:host ?name|nodename|computer name|master_addr|slurmd_nodename)\s*[:=]\s*|\bLinux (?=\S+ \d+\.\d+\.\d+)"
     r"|^[A-Z][a-z]{2} +\d{1,2} [\d:]{8} (?=\S+ kernel:)|^\d{4}-\d\d-\d\dT\S+ (?=\S+ kernel:))"
     r"(?P<host>[A-Za-z][\w.-]{0,63})",
     re.IGNORECASE | re.MULTILINE,
+)
+_USER_SAID = re.compile(
+    r"(?:\b(?:(?:USER|LOGNAME|USERNAME|SUDO_USER)=|[Uu]ser ?[Nn]ame ?[:=] ?)[\"']?|\b[ug]id=\d{1,10}\()"
+    r"(?P<user>[A-Za-z_][\w.-]{2,31})(?=[\"')\]|,;]|\s*$)",
+    re.MULTILINE,
 )
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _DEVICE = re.compile(
@@ -261,7 +293,8 @@ def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
     texts = read.telling
     homes = _homes(texts)
     home = identity.home or next((path for path, _ in homes.most_common(1)), None)
-    people = [identity.user or "", _name_in(home or ""), *map(_name_in, homes), *_said(_PROMPT, "user", texts)]
+    people = [identity.user or "", _name_in(home or ""), *map(_name_in, homes)]
+    people += [*_said(_PROMPT, "user", texts), *_said(_USER_SAID, "user", texts)]
     hosts = [identity.host or "", *_said(_PROMPT, "host", texts), *_said(_HOST_SAID, "host", texts)]
     known = _Known(
         home=home,
@@ -327,9 +360,15 @@ def _devices(texts: Iterable[str]) -> dict[str, str]:
     for match in sorted((m for text in texts for m in _DEVICE.finditer(text)), key=lambda match: match["uuid"] is None):
         kind, key = _kind_and_key(match)
         if _label_of(key, labels) is None:
+            labels[key] = f"{kind}-{_place(counts[kind])}"
             counts[kind] += 1
-            labels[key] = f"{kind}-{counts[kind]}"
     return labels
+
+
+def _place(number: int) -> str:
+    """``a01``, ``a02`` …: all of one length, and no number that could be taken for a GPU's index."""
+    letter, rest = divmod(number, 99)
+    return f"{'abcdef'[letter]}{rest + 1:02}" if letter < 6 else IDENTIFIER
 
 
 def _kind_and_key(match: re.Match[str]) -> tuple[str, str]:
@@ -386,11 +425,30 @@ _USER_AT_HOST = re.compile(r"(?<![\w.@%+-])[A-Za-z_][\w.-]{0,31}@(?:[A-Za-z][\w-
 _MAC = re.compile(
     r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?P<sep>[:-])(?:[0-9A-Fa-f]{2}(?P=sep)){4,}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])"
 )
-_IPV6 = re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{3,39}(?:%\w+)?(?![\w:])")
+_IPV6 = re.compile(r"(?<![\w:.])(?!c10::)(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{3,39}(?:%\w+)?(?![\w:])")
 _IPV4 = re.compile(r"(?<![\w.])(?<![=<>~!]=)\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\w)")
+# What stands before a four-part version, and never before an address; what only a version has behind it.
+_VERSION_BEFORE = re.compile(
+    r"(?:\b(?:lib|nvidia-)?(?:cuda|cudnn|cublas|cublaslt|cudart|curand|cufft|cufile|cupti|cusolver|cusparse|cusparselt|nccl"
+    r"|npp|nvjitlink|nvjpeg|nvrtc|nvshmem|nvtx|tensorrt|wsl)(?:[-_ ]?(?:cu|cuda[-_]?)?\d{1,2})?(?:-dev(?:el)?)?"
+    r"|\b[a-z][\w-]{0,60}-cu\d\d|\b(?:version|release|v))[\s:=v(\"'@]{0,40}"
+    r"(?:\d{1,5}(?:\.\d{1,5}){1,4}(?:\s{0,2}(?:,|/|or|and|to|vs\.?|<|>|[=!<>]=|->|→)\s{0,2})){0,4}\Z",
+    re.IGNORECASE,
+)
+_VERSION_BEHIND = re.compile(r"\+\w|-(?:microsoft|generic|WSL|rc|post|dev|cu)")
+_PORT_BEHIND = re.compile(r"[:<]\d|/\d{1,2}(?!\d)")
+# Security identifiers of Windows, and fingerprints of keys as OpenSSH prints them.
+_ACCOUNT = re.compile(
+    r"(?<![\w-])S-1-5-21(?:-\d{1,12}){3,5}(?![\w-])|(?<!\w)SHA256:[A-Za-z0-9+/]{43}=?(?![A-Za-z0-9+/])"
+)
+_SHARE = re.compile(r"(?<![\w\\:])(?P<slashes>\\\\|\\{4})(?!wsl\b|wsl\.localhost\b|hidden-)[A-Za-z][\w.-]{1,62}(?=\\)")
+_ENV_OPTION = re.compile(
+    r"(?<![\w-])(?P<option>(?:-e|--env)(?:=|\s{1,3})(?P<quote>[\"']?)(?P<name>[A-Za-z_]\w{0,80})=)"
+    r"(?P<value>\"[^\"\n]{0,2000}|'[^'\n]{0,2000}|[^\s\"']{0,2000})"
+)
 _CLOUD_HOST = re.compile(r"(?<![\w-])ip-\d{1,3}(?:-\d{1,3}){3}(?:\.[\w.-]+)?")
 _SERIAL = re.compile(
-    r"(?i)\b(?P<key>serial(?:[ _]?(?:number|no\.?))?)(?P<gap>\s*[:=]\s*|\s+)(?P<value>(?=\w*\d)\w{6,})"
+    r"(?i)\b(?P<key>serial(?:[ _]?(?:number|no\.?))?)(?P<gap>\s*[:=]\s*|\s+|>)(?P<value>(?=\w*\d)\w{6,})"
 )
 _LONG = re.compile(
     r"(?<![0-9A-Za-z])(?:0x)?[0-9a-fA-F]{32,}(?![0-9A-Za-z])"
@@ -464,8 +522,14 @@ _ALLOWED_NAMES = _set(
 )
 
 
+_NAMING_HOSTS = ("_ADDR", "_ADDRESS", "_CONFIG", "_HOST", "_HOSTS", "_NODELIST", "_SERVER", "_URI", "_URL")
+
+
 def _allowed(variable: str) -> bool:
-    return variable in _ALLOWED_NAMES or variable.startswith(tuple(_ALLOWED_PREFIXES))
+    """Whether a variable's value may be shown, cleaned: it is of GPU computing, and names no machines."""
+    if variable in _ALLOWED_NAMES:
+        return True
+    return variable.startswith(tuple(_ALLOWED_PREFIXES)) and not variable.endswith(_NAMING_HOSTS)
 
 
 # ---------------------------------------------------------------------------------------------- cleaning
@@ -480,7 +544,12 @@ class _Cleaner:
         self._known = known
         self._labels = {**dict.fromkeys(known.hosts, "host"), **known.people}
         self._names = _pattern(self._labels) if self._labels else None
-        self.count = 0
+        self._counts: Counter[str] = Counter()
+
+    def hidden(self, before: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
+        """How many places were changed by the kind of what stood there, in the order of :data:`KINDS`."""
+        counts = self._counts + Counter(before)
+        return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
     def walk(self, value: _S, clean: Callable[[str], str] | None = None) -> _S:
         """The same value with every open string cleaned."""
@@ -503,10 +572,12 @@ class _Cleaner:
     def _record(self, record: msgspec.Struct) -> msgspec.Struct:
         kind = type(record)
         changes: dict[str, Any] = {}
-        if isinstance(record, Environment):
+        if isinstance(record, Environment | ContainerStart):
             changes["variables"] = self._variables(record.variables)
+        if isinstance(record, Extra):
+            changes["values"] = self._values(record.values)
         if isinstance(record, GpuProcess) and record.name is not None:
-            changes["name"] = self._changed(record.name, _program(record.name))
+            changes["name"] = self._changed("program", record.name, _program(record.name))
         for name in _open_fields(kind):
             value = getattr(record, name)
             if value and name not in changes and not self._passes(value):
@@ -533,17 +604,27 @@ class _Cleaner:
 
     def _variable(self, name: str, value: str) -> str:
         if secretive(name):
-            return self._changed(value, SECRET)
-        return self.prose(value) if _allowed(name) else self._changed(value, VALUE)
+            return self._changed("secret", value, SECRET)
+        return self.prose(value) if _allowed(name) else self._changed("variable", value, VALUE)
 
-    def _changed(self, old: str, new: str) -> str:
-        self.count += old != new
+    def _values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What a plug-in saw, by names of its own."""
+        return _without_clashes((self.prose(name), self._value(name, value)) for name, value in values.items())
+
+    def _value(self, name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._changed("secret", value, SECRET) if secretive(name) else self.prose(value)
+        return value
+
+    def _changed(self, kind: str, old: str, new: str) -> str:
+        if old != new:
+            self._counts[kind] += 1
         return new
 
-    def _sub(self, pattern: re.Pattern[str], text: str, put: Callable[[re.Match[str]], str]) -> str:
+    def _sub(self, kind: str, pattern: re.Pattern[str], text: str, put: Callable[[re.Match[str]], str]) -> str:
         if not _may_match(pattern, text):
             return text
-        return pattern.sub(lambda match: self._changed(match[0], put(match)), text)
+        return pattern.sub(lambda match: self._changed(kind, match[0], put(match)), text)
 
     # ------------------------------------------------------------------------------- one string
 
@@ -551,14 +632,14 @@ class _Cleaner:
         """A shell command, with the home folder in a form that the shell expands where it stands."""
         home = self._known.home
         if home and home in command:
-            command = self._changed(command, shell_home(command, home))
+            command = self._changed("home-folder", command, shell_home(command, home))
         return self._rest(command, tilde=False)
 
     def prose(self, text: str) -> str:
         """Any other text."""
         if self._known.home and self._known.home in text:
             bounded = rf"(?<![\w.~/\\-]){re.escape(self._known.home)}(?![\w.-])"
-            text = self._sub(re.compile(bounded), text, lambda _: "~")
+            text = self._sub("home-folder", re.compile(bounded), text, lambda _: "~")
         return self._rest(text, tilde=True)
 
     def _rest(self, text: str, tilde: bool) -> str:
@@ -567,23 +648,24 @@ class _Cleaner:
         if _inert(text):
             return self._people(text)
         text = self.by_shape(text)
-        text = self._sub(_HOME, text, lambda match: self._home(match, tilde))
+        text = self._sub("home-folder", _HOME, text, lambda match: self._home(match, tilde))
         return self._people(text)
 
     def by_shape(self, text: str) -> str:
         """The text without what looks private wherever it stands."""
-        text = self._sub(_KEY_BLOCK, text, lambda _: SECRET)
-        text = self._sub(_URL, text, lambda match: _url(match[0]))
+        text = self._sub("secret", _KEY_BLOCK, text, lambda _: SECRET)
+        text = self._sub("url", _URL, text, lambda match: _url(match[0]))
         text = self._secrets(text)
         return self._addresses(text)
 
     def _literal(self, name: str, shown: str, text: str) -> str:
-        return self._sub(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), text, lambda _: shown)
+        return self._sub("program", re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), text, lambda _: shown)
 
     def _secrets(self, text: str) -> str:
-        text = self._sub(_TOKEN, text, lambda _: SECRET)
-        text = self._sub(_BEARER, text, lambda m: m["kind"] + m["gap"] + _secret_value(m["value"]))
-        text = self._sub(_SERIAL, text, lambda m: m["key"] + m["gap"] + IDENTIFIER)
+        text = self._sub("secret", _TOKEN, text, lambda _: SECRET)
+        text = self._sub("secret", _BEARER, text, lambda m: m["kind"] + m["gap"] + _secret_value(m["value"]))
+        text = self._sub("serial-number", _SERIAL, text, lambda m: m["key"] + m["gap"] + IDENTIFIER)
+        text = self._sub("variable", _ENV_OPTION, text, _env_option)
         return self._named_secrets(text)
 
     def _named_secrets(self, text: str) -> str:
@@ -595,21 +677,24 @@ class _Cleaner:
         while named := _NAMED.search(text, position):
             position = named.end()
             value = _VALUE.match(text, position)
-            if value and not value[0].startswith("=") and secretive(named["key"] or named["option"]):
-                shown = self._changed(value[0], _secret_value(value[0]))
+            name = named["key"] or named["option"]
+            if value and not value[0].startswith("=") and secretive(name) and not _counts_tokens(name, value[0]):
+                shown = self._changed("secret", value[0], _secret_value(value[0]))
                 text = text[:position] + shown + text[value.end() :]
                 position += len(shown)
         return text
 
     def _addresses(self, text: str) -> str:
-        text = self._sub(_EMAIL, text, lambda _: ADDRESS)
-        text = self._sub(_USER_AT_HOST, text, lambda _: "user@host")
-        text = self._sub(_DEVICE, text, self._device)
-        text = self._sub(_MAC, text, lambda _: ADDRESS)
-        text = self._sub(_CLOUD_HOST, text, lambda _: "host")
-        text = self._sub(_IPV6, text, lambda match: ADDRESS if _is_address(match[0]) else match[0])
-        text = self._sub(_IPV4, text, self._ipv4)
-        return self._sub(_LONG, text, lambda _: IDENTIFIER)
+        text = self._sub("e-mail-address", _EMAIL, text, lambda _: ADDRESS)
+        text = self._sub("user-name", _USER_AT_HOST, text, lambda _: "user@host")
+        text = self._sub("device-id", _DEVICE, text, self._device)
+        text = self._sub("identifier", _ACCOUNT, text, lambda _: IDENTIFIER)
+        text = self._sub("mac-address", _MAC, text, lambda _: ADDRESS)
+        text = self._sub("host-name", _CLOUD_HOST, text, lambda _: "host")
+        text = self._sub("host-name", _SHARE, text, lambda match: match["slashes"] + HOST)
+        text = self._sub("ip-address", _IPV6, text, lambda match: ADDRESS if _is_address(match[0]) else match[0])
+        text = self._sub("ip-address", _IPV4, text, self._ipv4)
+        return self._sub("identifier", _LONG, text, lambda _: IDENTIFIER)
 
     def _device(self, match: re.Match[str]) -> str:
         _, key = _kind_and_key(match)
@@ -617,7 +702,7 @@ class _Cleaner:
         return f"MIG-{label}" if match["kind"] == "MIG-GPU-" else label
 
     def _ipv4(self, match: re.Match[str]) -> str:
-        kept = match[0] in self._known.versions or not _is_address(match[0])
+        kept = match[0] in self._known.versions or not _is_address(match[0]) or _is_version(match)
         return match[0] if kept else ADDRESS
 
     def _home(self, match: re.Match[str], tilde: bool) -> str:
@@ -631,7 +716,11 @@ class _Cleaner:
     def _people(self, text: str) -> str:
         if self._names is None or (text.isascii() and not self._mentioned(text.lower())):
             return text
-        return self._sub(self._names, text, lambda match: self._labels.get(match[0].lower(), "user"))
+        return self._names.sub(self._person, text)
+
+    def _person(self, match: re.Match[str]) -> str:
+        label = self._labels.get(match[0].lower(), "user")
+        return self._changed("host-name" if label == "host" else "user-name", match[0], label)
 
     def _mentioned(self, lowered: str) -> bool:
         return any(name in lowered for name in self._labels)
@@ -651,13 +740,14 @@ def _inert(text: str) -> bool:
     return _Cleaner(_Known()).by_shape(text) == text
 
 
-_TEACHING = (_HOME, _PROMPT, _HOST_SAID, _DEVICE, _PINNED)
+_TEACHING = (_HOME, _PROMPT, _HOST_SAID, _USER_SAID, _DEVICE, _PINNED)
 
 # What a text in ASCII must hold, in lower case, for a pattern to have a match in it: far faster to look for.
 _MARKS: dict[re.Pattern[str], tuple[str, ...]] = {
     _HOME: ("/", "\\"),
     _PROMPT: ("@",),
-    _HOST_SAID: ("host", "nodename", "computer", "linux ", " kernel:"),
+    _HOST_SAID: ("host", "nodename", "computer", "linux ", " kernel:", "master_addr"),
+    _USER_SAID: ("user", "logname", "id="),
     _DEVICE: ("-",),
     _KEY_BLOCK: ("-----begin",),
     _URL: ("://",),
@@ -668,6 +758,9 @@ _MARKS: dict[re.Pattern[str], tuple[str, ...]] = {
     _USER_AT_HOST: ("@",),
     _MAC: (":", "-"),
     _CLOUD_HOST: ("ip-",),
+    _ACCOUNT: ("s-1-5-21", "sha256:"),
+    _SHARE: ("\\\\",),
+    _ENV_OPTION: ("-e", "--env"),
     _IPV6: (":",),
     _IPV4: (".",),
 }
@@ -680,6 +773,30 @@ def _may_match(pattern: re.Pattern[str], text: str) -> bool:
         return True
     lowered = text.lower()
     return any(mark in lowered for mark in marks)
+
+
+def _env_option(match: re.Match[str]) -> str:
+    """``-e NAME=value`` of a container's command line, with the value only where the name is one to show."""
+    name = match["name"]
+    if not match["value"].strip("\"'") or (_allowed(name) and not secretive(name)):
+        return match[0]
+    opening = match["value"][0] if match["value"][0] in "\"'" else ""
+    return match["option"] + opening + (SECRET if secretive(name) else VALUE)
+
+
+def _counts_tokens(name: str, value: str) -> bool:
+    """``max_tokens=512`` counts pieces of text."""
+    return name.lower().endswith("tokens") and value.isdecimal() and len(value) < 9
+
+
+def _is_version(match: re.Match[str]) -> bool:
+    """Whether four numbers are a version by what stands around them."""
+    text, end = match.string, match.end()
+    if _PORT_BEHIND.match(text, end):
+        return False
+    return bool(
+        _VERSION_BEHIND.match(text, end) or _VERSION_BEFORE.search(text[max(0, match.start() - 160) : match.start()])
+    )
 
 
 def _without_clashes(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -192,6 +192,8 @@ class ReportWire(_Wire, frozen=True, kw_only=True):
 
     ``exit_code`` is 2 in the report on a pasted text that could not be read. ``reading`` is null on a machine,
     ``window`` where neither the driver's CUDA nor a GPU's compute capability is known.
+    ``hidden`` counts the places from which private values were removed by their kind (``user-name``, ``ip-address`` …),
+    null where none were looked for.
     """
 
     schema: Literal["gpudoctor.report/1"]
@@ -213,6 +215,7 @@ class ReportWire(_Wire, frozen=True, kw_only=True):
     smoke: tuple[SmokeWire, ...]
     facts: Facts
     seconds: float
+    hidden: dict[str, int] | None
 
 
 # ------------------------------------------------------------------------------------- report to wire types
@@ -240,6 +243,7 @@ def to_wire(report: f.Report, *, fail_on: FailOn = "error") -> ReportWire:
         smoke=tuple(_smoke(smoke, report) for smoke in report.smoke),
         facts=report.facts,
         seconds=report.seconds,
+        hidden=report.hidden,
     )
 
 

@@ -37,8 +37,8 @@ def test_the_schema_is_a_schema_and_names_every_field() -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["$defs"]["ReportWire"]["required"] == [
         *("schema", "gpudoctor", "created", "source", "input", "quick", "status", "exit_code", "cause"),
-        *("candidates", "findings", "outcomes", "unknown", "silenced", "reading", "window", "smoke", "facts", "seconds"),
-        "hidden",
+        *("candidates", "findings", "outcomes", "unknown", "silenced", "reading", "window", "smoke", "facts"),
+        *("seconds", "hidden"),
     ]
 
 
