@@ -773,7 +773,9 @@ def _collectives_row(report: Report) -> Iterator[Row]:
     parts = [f"{text.listed(wrong)} wrong"] if wrong else []
     parts += [f"{text.listed(exact)} exact"] if exact else []
     parts += [text.words(told.ending)] if told.ending else []
-    yield Row("Together", f"{over}: {'; '.join(parts)}", Mark.FAULT if wrong or told.ending else Mark.OK)
+    unknown = told.waited or told.ended in ("timed out", "interrupted")
+    state = Mark.FAULT if wrong else Mark.UNKNOWN if unknown else Mark.FAULT if told.ending else Mark.OK
+    yield Row("Together", f"{over}: {'; '.join(parts)}", state)
 
 
 def speed_words(speed: Speed) -> str:

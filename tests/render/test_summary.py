@@ -431,6 +431,8 @@ def test_what_processes_computed_together_has_a_line() -> None:
     assert wrong == Row("Together", told, Mark.FAULT)
     hung = row(processes=1, stage="connect", ended="hung")
     assert hung == Row("Together", "1 process over nccl 2.29.7: hung at connect", Mark.FAULT)
+    late = row(stage="connect", ended="timed out")
+    assert late == Row("Together", "8 processes over nccl 2.29.7: timed out at connect", Mark.UNKNOWN)
 
 
 def test_deep_checks_have_a_row_each() -> None:
