@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -81,3 +82,14 @@ def children_of(marker: str) -> list[int]:
 def files_below(folder: Path) -> set[str]:
     """Every file and folder below a folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def imitated_torch(site: Path) -> Path:
+    """A folder for PYTHONPATH in which the imitation is installed as a CUDA build of torch."""
+    shutil.copytree(ROOT / "tests" / "lab" / "imitations" / "torch", site / "torch")
+    (site / "torch" / "version.py").write_text("__version__ = '9.9.9+cu130'\ncuda = '13.0'\nhip = None\n")
+    info = site / "torch-9.9.9.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
+    (info / "INSTALLER").write_text("pip\n")
+    return site

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +17,10 @@ import pytest
 
 from gpudoctor.cli.app import run
 from gpudoctor.cli.signals import terminable
-from tests.cli.run import ROOT, children_of, command, environ, files_below, gpudoctor
+from tests.cli.run import ROOT, children_of, command, environ, files_below, gpudoctor, imitated_torch
 from tests.lab.drivers.fake import HANG, SEGV, FakeGpu, Machine, error, gpus, install
 from tests.lab.drivers.needs import need_compiler
 
-IMITATIONS = ROOT / "tests" / "lab" / "imitations"
 RESULTS = {"proved", "ran-on-cpu", "failed", "hung", "not-run"}
 
 
@@ -166,13 +164,7 @@ def test_cuda_visible_devices_that_hides_all_is_the_cause(tmp_path: Path) -> Non
 
 def imitation(tmp_path: Path) -> dict[str, str]:
     """An environment in which the imitation is installed as a CUDA build of torch."""
-    site = tmp_path / "site"
-    shutil.copytree(IMITATIONS / "torch", site / "torch")
-    (site / "torch" / "version.py").write_text("__version__ = '9.9.9+cu130'\ncuda = '13.0'\nhip = None\n")
-    info = site / "torch-9.9.9.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
-    (info / "INSTALLER").write_text("pip\n")
+    site = imitated_torch(tmp_path / "site")
     return {"PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
 
 
