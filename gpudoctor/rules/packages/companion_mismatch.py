@@ -14,7 +14,8 @@ Install the companion's release that belongs to the installed PyTorch, from the 
 
 ## How it is detected
 By the matrix of the releases that belong together, by the suffixes in their versions (+cu121, torch2.2, cxx11abiTRUE),
-and by the words of the loader and of the companions, onnxruntime's against the CUDA that is installed.
+and by the words of the loader and of the companions, onnxruntime's against the CUDA that is installed; and by
+onnxruntime's, that the CUDA which a program asked for is not in it.
 
 ## Sources
 - https://github.com/pytorch/vision#installation
@@ -35,7 +36,7 @@ from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJu
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.matrix.questions import stable_release
 from gpudoctor.relations import CudaVersion
-from gpudoctor.remedies import InstallPackages, Remedy, Run
+from gpudoctor.remedies import InstallPackages, Remedy, Run, UninstallPackages
 from gpudoctor.rules._libraries import Library, brings, installed_cudas
 from gpudoctor.rules._texts import first_match, search
 
@@ -167,6 +168,7 @@ _REINSTALL = Run(
 
 _NAMED = (
     r"operator torchvision::\w{1,40} does not exist",
+    r"No such operator torch(?:vision|audio|_\w{3,12})::\w{1,40}",
     r"Couldn't load custom C\+\+ ops",
     r"xFormers was built for:? {0,4}(?:PyTorch \S{1,40})?",
     r"xFormers can't load C\+\+/CUDA extensions",
@@ -259,6 +261,37 @@ def made_for_the_cuda_of_another_time(
         detail=match[0],
         evidence=(cite("message", match[0], message), *(evidence for _, evidence in others)),
         remedies=(_OF_THIS_CUDA,),
+        confidence=Confidence.LIKELY,
+    )
+
+
+# What a program asked for, and what the installed build has instead.
+_NO_CUDA_IN_IT = (
+    r"provider \WCUDAExecutionProvider\W is not in available provider names",
+    r"\['CUDAExecutionProvider'[^\]]{0,80}\] does not contain a subset of available providers",
+    r"Asked to use CUDAExecutionProvider as an ONNX Runtime execution provider, but the available",
+)
+_BOTH_RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+
+
+@RULE.detector
+def onnxruntime_without_cuda(message: Message, packages: Packages | None) -> Verdict:
+    """A program asked onnxruntime for CUDA, and the build that is imported has no such provider."""
+    text = first_match(_NO_CUDA_IN_IT, message.text)
+    if text is None:
+        return None
+    installed = tuple(name for name in _BOTH_RUNTIMES if packages and packages.version(name))
+    if installed == _BOTH_RUNTIMES:
+        return NotJudged("onnxruntime is installed twice, which is another rule's finding")
+    return Found(
+        title="The onnxruntime that is imported is a build without CUDA.",
+        detail=text,
+        evidence=(cite("message", text, message),),
+        remedies=(
+            # Both write the same files, so the one for the GPU is whole only if nothing of the other is left.
+            UninstallPackages(names=installed or _BOTH_RUNTIMES, title="Remove every onnxruntime"),
+            InstallPackages(requirements=("onnxruntime-gpu",), title="Install the onnxruntime that has CUDA"),
+        ),
         confidence=Confidence.LIKELY,
     )
 

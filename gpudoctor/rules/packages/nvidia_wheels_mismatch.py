@@ -73,7 +73,8 @@ _TEXTS = (
     rf"ImportError: [^\s:]{{0,300}}{_LIBRARIES}[\w.]*: undefined symbol: \S+",
     # Names with a toolkit's full number (libcublas.so.9.0) are older than these wheels. The loader's words come with
     # whatever name a program gives to its error, but for TensorFlow's dlerror, which has a rule of its own.
-    rf"(?<!dl)error: {_LIBRARIES}\w{{0,40}}\.so(?:\.\d{{1,2}}|\.1[1-9]\.0)?: cannot open shared object file",
+    # Actors of Xoscar put their address before the error that they pass on.
+    rf"(?<!dl)error: (?:\[[^\]]{{1,80}}\] )?{_LIBRARIES}\w{{0,40}}\.so(?:\.\d{{1,2}}|\.1[1-9]\.0)?: cannot open shared",
     # Python's ctypes, by which PyTorch and the extensions load a library, and TensorFlow none.
     rf"OSError: {_LIBRARIES}\w{{0,40}}\.so\.\d{{1,2}}\.\d: cannot open shared object file",
     rf"Could not load library {_LIBRARIES}\w{{0,40}}\.so\.\d{{1,2}}\. Error: \S{{1,200}}: cannot open shared object",

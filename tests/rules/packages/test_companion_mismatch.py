@@ -112,3 +112,34 @@ def test_a_provider_for_another_cuda_than_the_one_installed() -> None:
     )
     assert findings(says(PROVIDER.replace("libcublasLt.so.11", "libcublasLt.so.12"), facts), RULE) == ()
     assert findings(says(PROVIDER, PASTE), RULE) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UserWarning: Specified provider 'CUDAExecutionProvider' is not in available provider names.",
+        "Specified provider ‘CUDAExecutionProvider’ is not in available provider names.",  # noqa: RUF001 - as pasted
+        "['CUDAExecutionProvider'] does not contain a subset of available providers ['CPUExecutionProvider']",
+        "ValueError: Asked to use CUDAExecutionProvider as an ONNX Runtime execution provider, but the available",
+    ],
+)
+def test_onnxruntime_has_not_the_cuda_that_a_program_asked_for(text: str) -> None:
+    finding = found(says(text, PASTE), RULE)
+    assert finding.title == "The onnxruntime that is imported is a build without CUDA."
+    assert [fix.title for fix in finding.fixes] == ["Remove every onnxruntime", "Install the onnxruntime that has CUDA"]
+    assert findings(says(text.replace("CUDAEx", "CoreMLEx"), PASTE), RULE) == ()
+
+
+def test_onnxruntime_twice_is_another_rules_finding() -> None:
+    text = "Specified provider 'CUDAExecutionProvider' is not in available provider names."
+    one = f.Package(name="onnxruntime", version="1.23.2", location="/lib")
+    other = f.Package(name="onnxruntime-gpu", version="1.23.2", location="/lib")
+    facts = change(PASTE, packages=f.Packages(source="pip list", packages=(one, other)))
+    assert findings(says(text, facts), RULE) == ()
+    assert found(says(text, facts), "duplicate-install")
+    alone = change(PASTE, packages=f.Packages(source="pip list", packages=(one,)))
+    assert found(says(text, alone), RULE).fixes[0].commands[0].endswith(" onnxruntime")
+
+
+def test_an_operator_of_torchvision_is_missing_by_its_words_of_old() -> None:
+    assert found(says("RuntimeError: No such operator torchvision::nms", PASTE), RULE)

@@ -67,6 +67,7 @@ def test_ctranslate2_names_the_library_that_it_cannot_load(name: str) -> None:
         "OSError: libcudart.so.10.1: cannot open shared object file: No such file or directory",
         "undefined symbol: cublasSetEnvironmentMode",
         "Found cuSPARSE version 12002, but JAX was built against version 12200, which is newer.",
+        "ImportError: [address=0.0.0.0:44627, pid=1165786] libcudart.so.12: cannot open shared object file",
     ],
 )
 def test_the_loaders_words_are_known_in_any_programs_error(text: str) -> None:
