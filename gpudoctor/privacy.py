@@ -706,7 +706,8 @@ class _Cleaner:
         return match[0] if kept else ADDRESS
 
     def _home(self, match: re.Match[str], tilde: bool) -> str:
-        if match[0] == self._known.home and tilde:
+        glued = match.start() > 0 and match.string[match.start() - 1] not in " \t\n\"'`=:;,()[]{}<>|&"
+        if match[0] == self._known.home and tilde and not glued:
             return "~"
         name = match["name"] or match["medium"]
         if name is None or not _is_person(name):

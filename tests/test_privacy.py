@@ -119,11 +119,11 @@ def _redacted(text: str, identity: Identity = ALICE) -> str:
 @pytest.mark.parametrize("kind", SECRETS)
 def test_a_secret_is_hidden_in_any_text(kind: str) -> None:
     planted, telling = SECRETS[kind]
-    facts, count = redact(_message(f"before {planted} after"), ALICE)
+    facts, hidden = redact(_message(f"before {planted} after"), ALICE)
     assert telling not in _text(facts)
     assert _text(facts).startswith("before ")
     assert _text(facts).endswith(" after") or kind in ("private key",)
-    assert count >= 1
+    assert sum(hidden.values()) >= 1
 
 
 def _everywhere(value: Any, plant: str) -> Any:
@@ -203,16 +203,16 @@ def test_values_of_variables_outside_the_allowed_list_are_hidden_and_secret_name
         "MY_SETTING": "private matter",
         "TF_CONFIG": '{"cluster": {"worker": ["10.0.0.7:2222"]}}',
     }
-    facts, count = redact(Facts(environment=Environment(source="environ", variables=variables)), ALICE)
+    facts, hidden = redact(Facts(environment=Environment(source="environ", variables=variables)), ALICE)
     assert isinstance(facts.environment, Environment)
     assert facts.environment.variables == {
         "CUDA_VISIBLE_DEVICES": "0,1",
         "LD_LIBRARY_PATH": "~/lib:/usr/lib",
         "NVIDIA_API_KEY": "hidden-secret",
         "MY_SETTING": "hidden-value",
-        "TF_CONFIG": '{"cluster": {"worker": ["hidden-address:2222"]}}',
+        "TF_CONFIG": "hidden-value",
     }
-    assert count == 4
+    assert hidden == {"home-folder": 1, "secret": 1, "variable": 2}
 
 
 @pytest.mark.parametrize(
@@ -270,8 +270,8 @@ def test_names_that_only_resemble_secret_names(name: str) -> None:
     ],
 )
 def test_what_a_reader_needs_stays(text: str) -> None:
-    facts, count = redact(_message(text))
-    assert (_text(facts), count) == (text, 0)
+    facts, hidden = redact(_message(text))
+    assert (_text(facts), hidden) == (text, {})
 
 
 def test_a_four_part_version_of_a_package_is_no_address() -> None:
@@ -304,8 +304,8 @@ def test_a_gpu_keeps_one_label_in_the_order_of_the_gpus() -> None:
     second, first = (gpus.gpus[index].uuid or "" for index in (1, 0))
     text = f"{second} then {first.upper()[4:]} then {second[:12]} then MIG-{first}/3/0"
     clean, _ = redact(replace(_message(text), gpus=gpus))
-    assert [gpu.uuid for gpu in clean.known_gpus()] == ["GPU-1", "GPU-2"]
-    assert _text(clean) == "GPU-2 then GPU-1 then GPU-2 then MIG-GPU-1/3/0"
+    assert [gpu.uuid for gpu in clean.known_gpus()] == ["GPU-a01", "GPU-a02"]
+    assert _text(clean) == "GPU-a02 then GPU-a01 then GPU-a02 then MIG-GPU-a01/3/0"
 
 
 def test_names_that_scripts_rely_on_and_the_given_input_stay() -> None:
@@ -322,7 +322,7 @@ def test_names_that_scripts_rely_on_and_the_given_input_stay() -> None:
 
 def test_nothing_to_hide_changes_nothing() -> None:
     facts = Facts(system=reports.SYSTEM, nvml=reports.NVML, cuda=reports.CUDA)
-    assert redact(facts, ALICE) == (facts, 0)
+    assert redact(facts, ALICE) == (facts, {})
 
 
 @pytest.mark.parametrize("make", reports.ALL, ids=lambda make: make.__name__)
@@ -330,14 +330,14 @@ def test_redacting_twice_changes_nothing_more(make: Callable[[], Report]) -> Non
     once = redact_report(make(), ALICE)
     assert redact_report(once, ALICE) == once
     assert redact_report(once) == once
-    assert redact(once.facts) == (once.facts, 0)
+    assert redact(once.facts) == (once.facts, {})
 
 
 @pytest.mark.parametrize("kind", SECRETS)
 def test_redacting_a_secret_twice_changes_nothing_more(kind: str) -> None:
     once = _redacted(f"before {SECRETS[kind][0]} after")
     assert _redacted(once) == once
-    assert redact(_message(once), Identity()) == (_message(once), 0)
+    assert redact(_message(once), Identity()) == (_message(once), {})
 
 
 @settings(max_examples=300, deadline=None)
@@ -352,7 +352,7 @@ def test_any_text_can_be_redacted_and_saved_and_read_again(text: str) -> None:
 @given(st.lists(st.sampled_from(sorted(value for value, _ in SECRETS.values())), max_size=4), st.text(max_size=10))
 def test_redaction_of_any_mixture_is_stable(planted: list[str], glue: str) -> None:
     once, _ = redact(_message(glue.join(planted)), ALICE)
-    assert redact(once, ALICE)[1] == 0
+    assert redact(once, ALICE)[1] == {}
 
 
 # ---------------------------------------------------------------------------------------------- commands
