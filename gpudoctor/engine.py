@@ -155,14 +155,15 @@ _SCOPED: tuple[tuple[Scope, dict[type, str]], ...] = (
 class _Plan:
     """A detector with its needs worked out.
 
-    ``arguments`` are its needs and the matrix, in the order of the call, ``kinds`` the types of these. ``mixed``: not
-    every combination of what it needs belongs together.
+    ``arguments`` are its needs and the matrix, in the order of the call, ``kinds`` the types of these, ``inside`` those
+    that are no record of the machine, with their places. ``mixed``: not every combination belongs together.
     """
 
     detector: Detector
     needs: tuple[_Need, ...]
     arguments: tuple[_Need, ...]
     kinds: tuple[type, ...]
+    inside: tuple[tuple[int, _Need], ...]
     scopes: tuple[Scope, ...]
     droppable: frozenset[Scope]
     inside_framework: bool
@@ -177,7 +178,8 @@ class _Plan:
         inside = any(need.scope == "framework" and not need.optional and not need.whole for need in needs)
         kinds = tuple(need.kind for need in arguments)
         mixed = len(scopes) > 1 and not {"smoke", "message"}.isdisjoint(scopes)
-        return cls(detector, needs, arguments, kinds, scopes, droppable, inside, mixed)
+        places = tuple((place, need) for place, need in enumerate(arguments) if need.scope != "machine")
+        return cls(detector, needs, arguments, kinds, places, scopes, droppable, inside, mixed)
 
 
 @cache
@@ -194,8 +196,12 @@ def plan(detector: Detector) -> _Plan:
 _Kind = Literal["found", "crashed", "passed", "not-judged", "skipped", "not-applicable"]
 
 
-class _Result(NamedTuple):
-    """What one run of one detector gave: ``why`` is what it says, what was missing or what broke."""
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """What one run of one detector gave: ``why`` is what it says, what was missing or what broke.
+
+    Results that find nothing are made once each and compared by identity.
+    """
 
     kind: _Kind
     why: str = ""
@@ -423,13 +429,11 @@ def _whys(results: Iterable[_Result], kind: _Kind) -> str:
 def _run(rule: Rule, planned: _Plan, known: _Known) -> list[_Result]:
     """One result for each combination that belongs together."""
     groups = [_or_none(known.items(scope, rule.frameworks)) for scope in planned.scopes]
-    if len(groups) == 1:
-        [scope] = planned.scopes
-        return [_asked(planned, {scope: item}, known) for item in groups[0]]
     combinations = [dict(zip(planned.scopes, items, strict=True)) for items in itertools.product(*groups)]
     if planned.mixed:
-        combinations = [chosen for chosen in combinations if _belong_together(chosen)]
-    return [_asked(planned, chosen, known) for chosen in combinations]
+        return [_asked(planned, chosen, known) for chosen in combinations if _belong_together(chosen)]
+    machine = [known.given.get(kind) for kind in planned.kinds]
+    return [_asked_inside(planned, chosen, machine) for chosen in combinations]
 
 
 _NOTHING_TO_LOOK_AT: dict[Scope, _Result] = {
@@ -485,6 +489,21 @@ def _about(chosen: dict[Scope, Any]) -> About:
 def _asked(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> _Result:
     arguments = _arguments(planned, chosen, known)
     return arguments if isinstance(arguments, _Result) else _call(planned, arguments, chosen)
+
+
+def _asked_inside(planned: _Plan, chosen: dict[Scope, Any], machine: list[Any]) -> _Result:
+    """The same where it is settled that nothing of the machine is missing; ``machine`` are the arguments but ours."""
+    if planned.inside_framework and not chosen["framework"].installed:
+        return _NOT_INSTALLED[chosen["framework"].name]
+    arguments = machine.copy()
+    for position, need in planned.inside:
+        owner = chosen[need.scope]
+        value = NOT_ASKED if owner is None else owner if need.whole else need.get(owner)
+        if value.__class__ is not Missing:
+            arguments[position] = value
+        elif not need.optional:
+            return _skipped(need.kind.__name__, value)
+    return _call(planned, arguments, chosen)
 
 
 def _arguments(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> list[Any] | _Result:

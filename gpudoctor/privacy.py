@@ -31,6 +31,7 @@ from msgspec.structs import replace
 
 from gpudoctor.facts import ContainerStart, Environment, Extra, Facts, GpuProcess, Missing
 from gpudoctor.findings import About, Candidate, Cause, Finding, Fix, Outcome, Report, Unknown
+from gpudoctor.variables import NAMES, PREFIXES
 
 SECRET = "hidden-secret"  # noqa: S105 - what stands in place of one
 ADDRESS = "hidden-address"
@@ -288,9 +289,8 @@ _KNOWN_PROGRAMS = re.compile(
 
 def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
     read = _Read()
-    read.add(facts.gpus)
     read.add(whole)
-    texts = read.telling
+    texts = [*_telling_of_gpus(facts, read), *read.telling]
     homes = _homes(texts)
     home = identity.home or next((path for path, _ in homes.most_common(1)), None)
     people = [identity.user or "", _name_in(home or ""), *map(_name_in, homes)]
@@ -305,6 +305,14 @@ def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
         versions=frozenset([*read.versions, *(version for text in texts for version in _PINNED.findall(text))]),
     )
     return known if _is_named(known, read.texts) else replaced(known, touched=read.touched)
+
+
+def _telling_of_gpus(facts: Facts, read: _Read) -> list[str]:
+    """What tells something of the GPUs comes first: their labels follow their order."""
+    gpus = _Read()
+    if id(facts.gpus) in read.touched:
+        gpus.add(facts.gpus)
+    return gpus.telling
 
 
 def _is_named(known: _Known, texts: list[str]) -> bool:
@@ -512,14 +520,8 @@ def secretive(name: str) -> bool:
     return any(first in _KEY_KINDS and second in ("key", "keys") for first, second in itertools.pairwise(parts))
 
 
-_ALLOWED_PREFIXES = _set(
-    "CUBLAS_ CUDA_ CUDNN_ CUPY_ GPU_DEVICE_ HIP_ HSA_ JAX_ KERAS_ NCCL_ NUMBA_CUDA_ NVIDIA_ OMP_ PYTORCH_ ROCR_ TF_ "
-    "TORCHINDUCTOR_ TORCH_ TRITON_ XLA_ ZE_"
-)
-_ALLOWED_NAMES = _set(
-    "CONDA_DEFAULT_ENV CONDA_PREFIX LD_LIBRARY_PATH LD_PRELOAD MAMBA_ROOT_PREFIX PATH PYTHONHOME PYTHONNOUSERSITE "
-    "PYTHONPATH VIRTUAL_ENV"
-)
+_ALLOWED_PREFIXES = (*PREFIXES, "KERAS_", "OMP_")
+_ALLOWED_NAMES = NAMES | {"PATH"}
 
 
 _NAMING_HOSTS = ("_ADDR", "_ADDRESS", "_CONFIG", "_HOST", "_HOSTS", "_NODELIST", "_SERVER", "_URI", "_URL")
@@ -529,7 +531,7 @@ def _allowed(variable: str) -> bool:
     """Whether a variable's value may be shown, cleaned: it is of GPU computing, and names no machines."""
     if variable in _ALLOWED_NAMES:
         return True
-    return variable.startswith(tuple(_ALLOWED_PREFIXES)) and not variable.endswith(_NAMING_HOSTS)
+    return variable.startswith(_ALLOWED_PREFIXES) and not variable.endswith(_NAMING_HOSTS)
 
 
 # ---------------------------------------------------------------------------------------------- cleaning
@@ -557,8 +559,6 @@ class _Cleaner:
         clean = clean or self.prose
         if isinstance(value, str):
             result = clean(value)
-        elif self._passes(value):
-            return value
         elif isinstance(value, msgspec.Struct):
             result = self._record(value)
         elif isinstance(value, dict):

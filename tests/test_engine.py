@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -88,6 +90,49 @@ def test_an_unreadable_gpu_hides_nothing_of_the_others() -> None:
     lost = f.Gpu(source="NVML", index=1, error="NVML_ERROR_GPU_IS_LOST", memory=f.Missing("unreadable"))
     facts = change(gpus={"gpus": (lost, with_gpu(memory={"total": 10**9}).known_gpus()[0])})
     assert outcome(facts, small).outcome == "found"
+
+
+def _two_gpus(first: bool, second: bool, build: bool, installed: bool) -> f.Facts:
+    """Which of two GPUs tell their memory, and whether torch is there and tells its build."""
+    memory = f.GpuMemory(source="NVML", total=10**9)
+    unread = f.Missing("unreadable", "no answer")
+    gpus = tuple(
+        f.Gpu(source="NVML", index=index, memory=memory if told else unread)
+        for index, told in enumerate((first, second))
+    )
+    changes = {"installed": installed} if build else {"installed": installed, "build": f.Missing("timed-out")}
+    return msgspec.structs.replace(with_framework("torch", **changes), gpus=f.Gpus(source="NVML", gpus=gpus))
+
+
+def test_what_was_settled_for_one_machine_decides_nothing_for_another() -> None:
+    def small(memory: f.GpuMemory) -> Verdict:
+        return Found(title="small") if memory.total < 10**8 else None
+
+    def pair(build: f.Build, memory: f.GpuMemory, wsl: f.Wsl | None) -> Verdict:
+        return NotJudged(f"{build.version} in {memory.total}, {wsl is None}")
+
+    def some(gpu: f.Gpu, build: f.Build | None) -> Verdict:
+        return NotApplicable(f"{gpu.index} {build is None}")
+
+    def fresh(facts: f.Facts) -> list[Outcome]:
+        made = [rule(small), rule(pair, frameworks=("torch",)), rule(some, small), rule(pair)]
+        return [judgement.outcome for judgement in evaluate(made, facts, MATRIX)]
+
+    machines = [_two_gpus(*told) for told in itertools.product((True, False), repeat=4)]
+    kept = [rule(small), rule(pair, frameworks=("torch",)), rule(some, small), rule(pair)]
+    for facts in (*machines, *reversed(machines), GOOD):
+        assert [judgement.outcome for judgement in evaluate(kept, facts, MATRIX)] == fresh(facts)
+
+
+def test_where_a_record_is_missing_of_every_gpu_its_detector_is_skipped_with_each_reason() -> None:
+    def small(memory: f.GpuMemory) -> Verdict:
+        return Found(title="small") if memory.total < 10**8 else None
+
+    reasons = (f.Missing("unreadable", "no answer"), f.Missing("timed-out"), f.Missing("unreadable", "no answer"))
+    gpus = tuple(f.Gpu(source="NVML", index=index, memory=missing) for index, missing in enumerate(reasons))
+    assert outcome(change(gpus={"gpus": gpus}), small) == Outcome(
+        rule="a-rule", outcome="skipped", why="GpuMemory: unreadable: no answer; GpuMemory: timed out"
+    )
 
 
 def test_a_detector_of_two_scopes_runs_for_every_pair() -> None:

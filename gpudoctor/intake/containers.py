@@ -109,6 +109,7 @@ def _option(told: dict[str, Any], name: str, value: str) -> None:
                 told["capabilities"] = setting
 
 
+_POD = ("kind: Pod", "kind: Deployment", "kind: Job", "nvidia.com/gpu")
 _FROM = re.compile(r"FROM (?:--platform=\S{1,40} )?([\w./:@-]{3,200})(?: (?:AS|as) \S{1,60})?$")
 
 
@@ -120,14 +121,9 @@ def read_container_files(paste: Paste) -> Iterator[Piece]:
             paste.take(position)
             yield Said("image", found[1], paste.where(position), Trust.LOGGED)
             yield Said("container", "docker", paste.where(position), Trust.MENTIONED)
-    if "services:" in paste.text and "image:" in paste.text:
+    if paste.holds("services:") and "image:" in paste.text:
         yield from _compose(paste)
-    if (
-        "kind: Pod" in paste.text
-        or "kind: Deployment" in paste.text
-        or "kind: Job" in paste.text
-        or "nvidia.com/gpu" in paste.text
-    ):
+    if "image:" in paste.text and any(mark in paste.text for mark in _POD):
         yield from _pod(paste)
 
 
@@ -183,7 +179,7 @@ def _pod(paste: Paste) -> Iterator[Piece]:
     start = next(
         (position for position, text in enumerate(paste.texts) if "kind: " in text or _GPU_LIMIT.match(text)), None
     )
-    if start is None or "image:" not in paste.text:
+    if start is None:
         return
     values = _values_under(paste, start)
     last = _end_of_yaml(paste, start)

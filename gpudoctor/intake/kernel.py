@@ -202,7 +202,7 @@ def read_kernel_log(paste: Paste) -> Iterator[Piece]:
 
 
 def _log_lines(paste: Paste) -> Iterator[int]:
-    if not any(mark in paste.text for mark in _LOG_START):
+    if not paste.holds(*_LOG_START):
         return
     for position in tuple(paste.free()):
         text = paste.texts[position]

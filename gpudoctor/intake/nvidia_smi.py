@@ -256,7 +256,7 @@ _IN_SENTENCES = ("couldn't ", "Failed to initialize NVML", "GPU access blocked",
 
 def read_nvml_errors(paste: Paste) -> Iterator[Piece]:
     """What nvmlInit returned, by nvidia-smi's sentence for it. The sentence stays a message for the rules too."""
-    if not any(paste.holding(words_) for words_ in _IN_SENTENCES):
+    if not paste.holds(*_IN_SENTENCES):
         return
     for sentence, result in _SENTENCES:
         for position in paste.holding(sentence):

@@ -44,7 +44,7 @@ def read_nvidia_smi_query(paste: Paste) -> Iterator[Piece]:
         "nvidia-smi" in paste.texts[p] and " -q" in paste.texts[p] for p in paste.commands
     ):
         yield from _text(paste)
-    if "," in paste.text:
+    if paste.holds(","):
         yield from _csv(paste)
 
 

@@ -60,7 +60,7 @@ def _tables(paste: Paste) -> Iterator[Piece]:
 
 def _conda_rows(paste: Paste) -> Iterator[Piece]:
     """Rows that lost their heading, by a build string that no other tool prints."""
-    if "_" not in paste.text and "<pip>" not in paste.text:
+    if not paste.holds("_", "<pip>"):
         return
     for position in paste.free():
         row = _ROW.match(paste.texts[position]) if position not in paste.commands else None
@@ -112,14 +112,13 @@ def _of_row(row: re.Match[str], where: str, tool: str) -> SeenPackage:
 
 def _freezes(paste: Paste) -> Iterator[Piece]:
     """``name==version`` lines anywhere, also collect_env's ``[pip3]``, conda's ``name=version=build``, wheel files."""
-    if "==" in paste.text or " @ " in paste.text:
+    if paste.holds("==", " @ "):
         for position in paste.free():
             text = paste.texts[position]
             if "==" not in text and " @ " not in text:
                 continue
             yield from _freeze_line(paste, position, text)
-    if "dependencies:" in paste.text:
-        yield from _environment_file(paste)
+    yield from _environment_file(paste)
 
 
 def _freeze_line(paste: Paste, position: int, text: str) -> Iterator[Piece]:

@@ -227,10 +227,21 @@ class Paste:
 
     def holding(self, mark: str) -> tuple[int, ...]:
         """The free positions whose line contains a text."""
-        if mark not in self._left_text:
+        text = self._left_text
+        at, line, counted = text.find(mark), 0, 0
+        if at < 0:
             return ()
-        texts, taken = self.texts, self.taken
-        return tuple([position for position in self._left if mark in texts[position] and not taken[position]])
+        found = []
+        while at >= 0:
+            line += text.count("\n", counted, at)
+            found.append(self._left[line])
+            counted = text.find("\n", at)
+            at = text.find(mark, counted) if counted >= 0 else -1
+        return tuple([position for position in found if not self.taken[position]])
+
+    def holds(self, *marks: str) -> bool:
+        """Whether a free line contains one of these texts; it may have been read since the last format."""
+        return any(mark in self._left_text for mark in marks)
 
     def settle(self) -> None:
         """Look for marks only in what is still free, once that is less than half of what was looked at so far."""

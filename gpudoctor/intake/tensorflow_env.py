@@ -20,7 +20,7 @@ _LIBRARY = re.compile(r"(/\S{1,200}/libcu(dart|dnn)[\w.]{0,30}?\.so\.(\d{1,2}(?:
 
 def read_tensorflow_env(paste: Paste) -> Iterator[Piece]:
     """All sections; nvidia-smi's table and the environment's variables are read by their own formats."""
-    if "== " not in paste.text or "====" not in paste.text:
+    if not (paste.holds("== ") and paste.holds("====")):
         return
     section = ""
     for position in tuple(paste.free()):

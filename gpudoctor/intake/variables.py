@@ -5,21 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from gpudoctor import variables
 from gpudoctor.facts import Environment
 from gpudoctor.intake.paste import Paste
 from gpudoctor.intake.pieces import Piece, Said, Trust
 
-_PREFIXES = (
-    "CUDA_", "CUDNN_", "CUPY_", "GPU_DEVICE_", "HIP_", "HSA_", "JAX_", "NCCL_", "NUMBA_CUDA_", "NVIDIA_", "PYTORCH_",
-    "ROCR_", "TF_", "TORCHINDUCTOR_", "TORCH_", "TRITON_", "XLA_", "ZE_", "SLURM_", "TORCHELASTIC_",
-)  # fmt: skip
-_NAMES = frozenset(
-    {
-        "CONDA_DEFAULT_ENV", "CONDA_PREFIX", "KERAS_BACKEND", "LD_LIBRARY_PATH", "LD_PRELOAD", "MAMBA_ROOT_PREFIX",
-        "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPATH", "VIRTUAL_ENV",
-    }
-)  # fmt: skip
-_SECRET = re.compile(r"TOKEN|KEY|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|AUTH", re.IGNORECASE)
+_OF_JOBS = ("SLURM_", "TORCHELASTIC_")
+_NO_VARIABLES = ("CUDA_ERROR", "CUDNN_STATUS", "NCCL_INFO")
 _ASSIGNED = re.compile(
     r"(?:export |ENV |set |setx |setenv |declare -x |SET |-e |--env[= ])?(?:\$env:)?\"?([A-Z][A-Z0-9_]{2,60})\"? ?"
     r"(?:=|: (?=\S))(.{0,2000})"
@@ -36,10 +28,10 @@ _ECHOED = re.compile(r"(?:echo|printenv) \"?\$?\{?([A-Z][A-Z0-9_]{2,60})\}?\"?$"
 
 
 def matters(name: str) -> bool:
-    """Whether a variable concerns GPU computing and does not look like a secret."""
-    if name.startswith(("CUDA_ERROR", "CUDNN_STATUS", "NCCL_INFO")):
+    """Whether a name in a paste is a variable that concerns GPU computing, or a job on GPUs."""
+    if name.startswith(_NO_VARIABLES):
         return False
-    return (name in _NAMES or name.startswith(_PREFIXES)) and not _SECRET.search(name)
+    return variables.matters(name) or (name.startswith(_OF_JOBS) and not variables.looks_secret(name))
 
 
 def read_variables(paste: Paste) -> Iterator[Piece]:

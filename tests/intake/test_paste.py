@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpudoctor.intake import Unreadable, read
 from gpudoctor.intake.paste import LONGEST_LINE, MOST_CHARACTERS, Paste, decode
@@ -115,6 +117,36 @@ def test_a_text_too_long_keeps_head_and_tail_and_says_so() -> None:
 
 def test_a_line_too_long_is_cut() -> None:
     assert len(Paste("a" * 1_000_000).texts[0]) == LONGEST_LINE
+
+
+@given(
+    st.lists(st.text(alphabet="ab=:x ", min_size=1, max_size=6), max_size=40),
+    st.lists(st.tuples(st.integers(0, 39), st.booleans()), max_size=30),
+    st.text(alphabet="ab=:x", min_size=1, max_size=3),
+)
+def test_a_mark_is_found_in_every_free_line_that_holds_it(
+    raw: list[str], taken: list[tuple[int, bool]], mark: str
+) -> None:
+    paste = Paste("\n".join(raw))
+    for position, settled in taken:
+        if position < len(paste):
+            paste.take(position)
+        if settled:
+            paste.settle()
+    free = [position for position in range(len(paste)) if not paste.taken[position]]
+    holding = tuple(position for position in free if mark in paste.texts[position])
+    assert tuple(paste.free()) == tuple(free)
+    assert paste.holding(mark) == holding
+    assert paste.holds("zz", mark) or not holding
+
+
+def test_what_is_read_meanwhile_is_no_longer_free() -> None:
+    paste = Paste("a\nb\nc\nd")
+    seen = []
+    for position in paste.free():
+        seen.append(position)
+        paste.take(position, min(position + 1, 3))
+    assert seen == [0, 2]
 
 
 def test_decoding_keeps_the_text() -> None:
