@@ -29,7 +29,10 @@ _waiting: dict[str, tuple[subprocess.Popen[bytes], dict[str, str]]] = {}
 
 def import_path() -> list[str]:
     """Our import folders for such a child, the working directory last: nothing in it shadows an installed package."""
-    here = os.getcwd()
+    try:
+        here = os.getcwd()
+    except OSError:  # it was removed
+        here = ""
     absolute = [entry for entry in sys.path if os.path.isabs(entry)]
     return [entry for entry in absolute if entry != here] + [entry for entry in absolute if entry == here]
 

@@ -55,7 +55,8 @@ def _preflight(arguments: list[str]) -> int:
     from gpudoctor import warm
 
     gc.disable()  # it is over before there is anything to collect
-    warm.start()
+    if not {"-h", "--help"} & set(arguments):
+        warm.start()
     from gpudoctor.cli.preflight import run
 
     code = run(arguments)
