@@ -264,7 +264,10 @@ def _requirements(texts: Sequence[str], place: str) -> tuple[r.Requirement, ...]
 
 def _settings() -> Config | None:
     """The project's file, read only where one may be: reading TOML costs as much as looking at a GPU."""
-    folder = os.getcwd()
+    try:
+        folder = os.getcwd()
+    except OSError:  # a folder that was removed holds no file
+        return None
     while not any(os.path.exists(os.path.join(folder, name)) for name in _CONFIG_FILES):
         folder, below = os.path.dirname(folder), folder
         if folder == below:

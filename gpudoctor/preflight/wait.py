@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpudoctor.facts import (
-    CudaDriver,
+    Container,
     DeviceNodes,
     DriverFiles,
     Facts,
@@ -17,6 +17,7 @@ from gpudoctor.facts import (
     System,
 )
 from gpudoctor.findings import Finding, Report, Severity
+from gpudoctor.preflight.judged import requirements
 from gpudoctor.views import NVIDIA_VENDOR
 
 FIRST_PAUSE = 0.5  # seconds
@@ -84,8 +85,13 @@ def _fabric(facts: Facts) -> str | None:
 
 
 def _more_gpus(facts: Facts) -> str | None:
-    """GPUs that are on the bus and bound to the driver, which does not list them yet."""
-    if not isinstance(facts.pci, PciDevices) or not isinstance(facts.cuda, CudaDriver):
+    """GPUs that are on the bus and bound to the driver, which does not list them yet.
+
+    Inside a container the bus shows the host's GPUs, most of which may be meant for others.
+    """
+    if not isinstance(facts.pci, PciDevices) or not isinstance(facts.container, Container) or facts.container.engine:
+        return None
+    if any(not one.requirement.startswith("gpus") for one in requirements(facts).unmet):
         return None
     bound = sum(device.driver == "nvidia" for device in _nvidia(facts.pci))
     return "the driver to start all GPUs" if bound > len(facts.known_gpus()) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -392,6 +393,27 @@ def test_with_a_read_only_root_it_is_the_same(home: Path, lab: dict[str, str]) -
     assert done.returncode == 0, done.stderr
     assert "Read-only file system" in done.stdout
     assert done.stdout.endswith("ran\n")
+
+
+def test_in_a_folder_that_was_removed_it_is_the_same(home: Path, lab: dict[str, str]) -> None:
+    shell = f"mkdir gone && cd gone && rmdir ../gone && exec {shlex.join(command('preflight', '--', 'echo', 'ran'))}"
+    done = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, text=True, cwd=home, env=environ(home, **lab))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
+
+
+def test_without_any_other_program_it_is_the_same(home: Path, lab: dict[str, str]) -> None:
+    """As in an image without a shell: /usr/bin and /usr/sbin are empty, and PATH names nothing else."""
+    unshare = shutil.which("unshare")
+    if os.geteuid() or unshare is None or not _can_mount(unshare) or sys.executable.startswith("/usr/bin"):
+        pytest.skip("a mount namespace is needed, and an interpreter that does not lie among the other programs")
+    became = [sys.executable, "-S", "-c", "import os; print(sorted(os.listdir('/usr/bin')))"]
+    argv = shlex.join(command("preflight", "-r", "gpus>=1,shm>=1MiB", "--", *became))
+    hide = "mount -t tmpfs none /usr/sbin && mount -t tmpfs none /usr/bin"
+    done = subprocess.run(
+        [unshare, "--mount", "/bin/sh", "-c", f"{hide} && exec {argv}"],
+        capture_output=True, text=True, cwd=home, env={**environ(home, **lab), "PATH": "/usr/bin"}, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
 def test_nothing_is_imported_that_a_fit_place_does_not_need(home: Path, lab: dict[str, str]) -> None:

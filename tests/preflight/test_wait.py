@@ -84,6 +84,8 @@ def test_gpus_that_the_driver_holds_and_does_not_list_yet_are_waited_for() -> No
     )
     facts = change(GOOD, request=request_for(parse("gpus>=2")), pci={"devices": bound})
     assert awaited(judge(facts)) == "the driver to start all GPUs"
+    assert awaited(judge(change(facts, container={"engine": "docker"}))) is None, "they may be meant for others"
+    assert awaited(judge(change(facts, request=request_for(parse("gpus>=2,vram>=141GB"))))) is None
 
 
 def test_a_driver_that_does_not_answer_yet_is_waited_for() -> None:
