@@ -543,7 +543,8 @@ def _smoke(asked: r.Requirement, facts: Facts) -> Judged:
     if not due:
         found = f"no framework to train with is installed{_where(facts)}"
         return NotMet(requirement=asked.text, found=found, source=facts.frameworks.source, absent=True)
-    failed = [job for job in facts.smokes if job.framework in due and job.result in _REFUTED]
+    trained = ("proved", "ran-on-cpu") if facts.request.allow_cpu else ("proved",)
+    failed = [j for j in facts.smokes if j.framework in due and j.result in _REFUTED and j.result not in trained]
     if failed:
         found = "; ".join(f"{name_of(job.framework)} {_REFUTED[job.result]}" for job in failed)
         why = failed[0].error or ""
@@ -551,7 +552,7 @@ def _smoke(asked: r.Requirement, facts: Facts) -> Judged:
         return NotMet(
             requirement=asked.text, found=found, why=why, source=failed[0].source, absent=True, framework=name
         )
-    proved = {job.framework for job in facts.smokes if job.result == "proved"}
+    proved = {job.framework for job in facts.smokes if job.result in trained}
     unproved = [name for name in due if name not in proved]
     if unproved:
         why = f"whether {name_of(unproved[0])} trains was not seen"

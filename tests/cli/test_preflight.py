@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from tests.cli.run import ROOT, Ran, children_of, command, environ, files_below, gpudoctor
+from tests.cli.run import ROOT, Ran, children_of, command, environ, files_below, gpudoctor, imitated_torch
 from tests.lab.drivers.fake import HANG, FakeGpu, Machine, describe, error, install
 from tests.lab.drivers.needs import need_compiler
 
@@ -113,6 +113,32 @@ def test_the_environment_is_looked_at_where_a_requirement_concerns_it(home: Path
     assert ran.code == 1
     assert ran.stderr.startswith("gpudoctor: not fit for this job: torch-not-installed\n")
     assert "Required: torch>=2.6 (PyTorch is not installed" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "cause"),
+    [
+        ({"IMITATION_LIES": "falls-back"}, "smoke-ran-on-cpu"),
+        ({"IMITATION_LIES": "wrong-numbers"}, "smoke-wrong-results"),
+        ({"IMITATION_FAULT": "train:raise"}, "smoke-failed"),
+    ],
+)
+def test_smoke_trains_and_a_framework_that_does_not_is_the_cause(
+    home: Path, tmp_path: Path, lab: dict[str, str], variables: dict[str, str], cause: str
+) -> None:
+    site = imitated_torch(tmp_path / "site")
+    extra = {**lab, **variables, "PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
+    ran = preflight(home, "-r", "torch>=2.6,smoke", "--", "echo", "ran", **extra)
+    assert (ran.code, ran.stdout) == (1, ""), ran.stderr
+    assert ran.stderr.startswith(f"gpudoctor: not fit for this job: {cause}")
+    assert "Required: smoke (PyTorch " in ran.stderr
+
+
+def test_without_smoke_no_framework_is_imported(home: Path, tmp_path: Path, lab: dict[str, str]) -> None:
+    site = imitated_torch(tmp_path / "site")
+    extra = {**lab, "IMITATION_FAULT": "import:crash", "PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
+    ran = preflight(home, "-r", "torch>=2.6,torch-cuda>=12.4", "-v", **extra)
+    assert (ran.code, ran.stderr.splitlines()[0]) == (0, "  torch>=2.6: met: PyTorch 9.9.9+cu130")
 
 
 # ------------------------------------------------------------------------------------------------- undetermined

@@ -283,3 +283,15 @@ def test_saved_facts_with_a_text_that_is_no_requirement_are_not_judged() -> None
     assert isinstance(first, Met)
     assert isinstance(second, NotJudged)
     assert judge(facts).status == "undetermined"
+
+
+def test_training_on_the_cpu_meets_smoke_only_where_a_gpu_is_not_required() -> None:
+    facts = FAILS["smoke"][1]
+    assert isinstance(one("smoke", facts), NotMet)
+    assert isinstance(one("smoke", change(facts, request={"allow_cpu": True})), Met)
+
+
+def test_smoke_asks_for_every_framework_that_is_required() -> None:
+    only_torch = change(smokes=(proved("torch"),))
+    assert isinstance(one("smoke", only_torch), NotJudged)
+    assert isinstance(one("smoke", change(only_torch, request={"required": ("torch",)})), Met)

@@ -25,7 +25,7 @@ from gpudoctor.facts import Framework, Imported
 from gpudoctor.findings import Confidence, Found, Verdict
 from gpudoctor.words import name_of
 
-RULE = Rule(without_gpu="none", last_resort=True)
+RULE = Rule(without_gpu="none", last_resort=True, masks=("requirement-not-met",))
 
 
 @RULE.detector

@@ -27,7 +27,7 @@ from gpudoctor.findings import About, Confidence, Found, NotJudged, Severity, Ve
 from gpudoctor.rules._collectives import NO_FAULT, NO_JOB, between, evidence, not_failed
 from gpudoctor.words import name_of
 
-RULE = Rule(without_gpu="none", last_resort=True)
+RULE = Rule(without_gpu="none", last_resort=True, masks=("requirement-not-met",))
 
 
 @RULE.detector
