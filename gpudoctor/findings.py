@@ -170,13 +170,15 @@ class Silenced(Record, frozen=True, kw_only=True):
 class Reading(Record, frozen=True, kw_only=True):
     """How much of a pasted text was understood, in lines that are not blank.
 
-    ``cut``: the text was too long, its middle was left out. ``unrecognised`` are the first lines that no
-    format knew and no finding rests on.
+    ``cut``: the text was too long, its middle was left out. ``damaged``: it is a gpudoctor ticket whose facts could not
+    be restored, so its words were judged. ``unrecognised`` are the first lines that no format knew and no finding rests
+    on.
     """
 
     lines: int
     recognised: int
     cut: bool = False
+    damaged: bool = False
     unrecognised: tuple[str, ...] = ()
 
 

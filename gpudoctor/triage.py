@@ -81,6 +81,7 @@ def reading(intake: Intake, report: Report) -> Reading:
         lines=intake.lines,
         recognised=intake.recognised + len(used),
         cut=intake.cut,
+        damaged=intake.damaged,
         unrecognised=tuple(samples[:_SAMPLES]),
     )
 

@@ -179,12 +179,14 @@ class SilencedWire(_Wire, frozen=True, kw_only=True):
 class ReadingWire(_Wire, frozen=True, kw_only=True):
     """How many lines a pasted text has that are not blank, and how many of them were recognised.
 
-    ``cut``: the text was too long and its middle was left out.
+    ``cut``: the text was too long and its middle was left out. ``damaged``: it is a gpudoctor ticket whose facts could
+    not be restored, so that its words were judged.
     """
 
     lines: int
     recognised: int
     cut: bool
+    damaged: bool
 
 
 class ReportWire(_Wire, frozen=True, kw_only=True):
@@ -277,7 +279,7 @@ def _fix(fix: f.Fix) -> FixWire:
 
 
 def _reading(reading: f.Reading) -> ReadingWire:
-    return ReadingWire(lines=reading.lines, recognised=reading.recognised, cut=reading.cut)
+    return ReadingWire(lines=reading.lines, recognised=reading.recognised, cut=reading.cut, damaged=reading.damaged)
 
 
 def _smoke(smoke: Smoke, report: f.Report) -> SmokeWire:

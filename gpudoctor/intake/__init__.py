@@ -40,6 +40,7 @@ from gpudoctor.intake.services import read_services
 from gpudoctor.intake.statements import read_statements
 from gpudoctor.intake.system import read_system
 from gpudoctor.intake.tensorflow_env import read_tensorflow_env
+from gpudoctor.intake.ticket import ticket_in
 from gpudoctor.intake.toolkit import read_nvcc
 from gpudoctor.intake.variables import read_variables
 
@@ -84,7 +85,8 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
     """What a paste held. ``lines`` and ``recognised`` count lines that are not blank; ``name`` is the file's.
 
     ``unread`` are the lines that no format recognised, by their number in the text. Most of them are messages among
-    the facts. ``cut``: the middle of the text was too long to be read.
+    the facts. ``cut``: the middle of the text was too long to be read. ``damaged``: the text holds a gpudoctor ticket
+    whose facts could not be restored, so that its words were read instead.
     """
 
     facts: Facts
@@ -93,6 +95,7 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
     unread: dict[int, str] = {}
     name: str | None = None
     cut: bool = False
+    damaged: bool = False
 
 
 def read(text: str | bytes, name: str | None = None) -> Intake:
@@ -101,11 +104,12 @@ def read(text: str | bytes, name: str | None = None) -> Intake:
         text, cut = decode(text)
     else:
         cut = False
-    saved = facts_in(text)
+    told = ticket_in(text)
+    saved = told.facts if told else facts_in(text)
     if saved is not None:
         lines = text.count("\n") + 1
         return Intake(facts=saved, lines=lines, recognised=lines, name=name, cut=cut)
-    paste = Paste(text, cut=cut)
+    paste = Paste(told.rest if told else text, cut=cut)
     if not len(paste):
         raise Unreadable("The text is empty.")
     facts = merge(_pieces(paste))
@@ -117,6 +121,7 @@ def read(text: str | bytes, name: str | None = None) -> Intake:
         unread={paste.numbers[position]: paste.texts[position] for position in unread},
         name=name,
         cut=paste.cut,
+        damaged=told is not None,
     )
 
 

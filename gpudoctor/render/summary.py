@@ -240,6 +240,8 @@ def quotes(report: Report, finding: Finding) -> tuple[Row, ...]:
 def reading_sentence(report: Report, reading: Reading) -> str:
     """How much of the text was understood, and which kinds of facts it does not show."""
     cut = " It is too long: its middle was left out." if reading.cut else ""
+    if reading.damaged:
+        cut += " The block of facts in this ticket is damaged: its words were judged instead."
     missing = list(_not_in_text(report.facts))
     needed = "" if report.unknown else ", and not needed"
     absent = f" Not in the text{needed}: {', '.join(missing)}." if missing else ""
