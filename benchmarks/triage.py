@@ -30,7 +30,7 @@ from gpudoctor import __version__
 from gpudoctor.intake import read
 from gpudoctor.plugins import Session
 from gpudoctor.render import Options, render
-from gpudoctor.triage import bytes_of, triage
+from gpudoctor.pasted import bytes_of, triage
 
 _TORCH = (
     ("2.7.1", "12.8", "cu128", "9.7.1.26", "2.26.2"),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpudoctor.privacy import _MARKS, _SECRET_MARKS, redact, redact_report, secretive
-from gpudoctor.triage import triage
+from gpudoctor.pasted import triage
 
 
 def test_a_secret_is_hidden_also_where_no_name_is_known() -> None:

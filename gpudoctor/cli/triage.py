@@ -106,7 +106,7 @@ def _reports(names: Sequence[str], silent: Mapping[str, str]) -> Iterator[Report
 
 
 def _report(name: str, silent: Mapping[str, str], judged: Callable[..., Report]) -> Report:
-    from gpudoctor.triage import now, triage, unreadable
+    from gpudoctor.pasted import now, triage, unreadable
 
     try:
         return triage(_bytes(name), name, ignore=silent, judged=judged)
@@ -120,7 +120,7 @@ def _report(name: str, silent: Mapping[str, str], judged: Callable[..., Report])
 
 
 def _bytes(name: str) -> bytes:
-    from gpudoctor.triage import STDIN, bytes_in, bytes_of
+    from gpudoctor.pasted import STDIN, bytes_in, bytes_of
 
     return bytes_in(sys.stdin.buffer) if name == STDIN else bytes_of(Path(name))
 

@@ -1,7 +1,7 @@
 """What programs print when something is wrong, as Message records that rules match.
 
 Nothing here decides which lines matter: every line that no format has read may be a program's output, and is kept. A
-line that only was kept is not recognised by that; see :func:`gpudoctor.triage.triage` for what a finding rests on.
+line that only was kept is not recognised by that; see :func:`gpudoctor.pasted.triage` for what a finding rests on.
 
 Also what such a line says in plain values: a GPU's name and capability, cuInit's result, the driver's version.
 """

@@ -16,7 +16,7 @@ from gpudoctor.facts import Missing
 from gpudoctor.findings import Report, Severity
 from gpudoctor.intake import Intake, read
 from gpudoctor.report import judge
-from gpudoctor.triage import reading
+from gpudoctor.pasted import reading
 from tests.cases.render import Case, cases, held_out, render
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from gpudoctor import facts as f
 from gpudoctor.intake import read
-from gpudoctor.triage import reading
+from gpudoctor.pasted import reading
 from tests.cases.measure import measure, misses, summary, table
 from tests.cases.render import Case, cases, render, styles
 

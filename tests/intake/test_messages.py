@@ -6,7 +6,7 @@ import pytest
 
 from gpudoctor.intake import read
 from gpudoctor.intake.messages import MOST_ALIKE, MOST_MESSAGES
-from gpudoctor.triage import triage
+from gpudoctor.pasted import triage
 
 
 def texts(paste: str) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpudoctor.triage import triage
+from gpudoctor.pasted import triage
 
 NO_HANDLE = "Unable to determine the device handle for GPU0000:3b:00.0: Unknown Error"
 SMI = "| NVIDIA-SMI 550.54.15    Driver Version: 550.54.15    CUDA Version: 12.4     |"
