@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gpudoctor import __version__
 from gpudoctor.intake import read
+from gpudoctor.pasted import bytes_of, triage
 from gpudoctor.plugins import Session
 from gpudoctor.render import Options, render
-from gpudoctor.pasted import bytes_of, triage
 
 _TORCH = (
     ("2.7.1", "12.8", "cu128", "9.7.1.26", "2.26.2"),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpudoctor.privacy import _MARKS, _SECRET_MARKS, redact, redact_report, secretive
 from gpudoctor.pasted import triage
+from gpudoctor.privacy import _MARKS, _SECRET_MARKS, redact, redact_report, secretive
 
 
 def test_a_secret_is_hidden_also_where_no_name_is_known() -> None:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from gpudoctor.facts import Missing
 from gpudoctor.findings import Report, Severity
 from gpudoctor.intake import Intake, read
-from gpudoctor.report import judge
 from gpudoctor.pasted import reading
+from gpudoctor.report import judge
 from tests.cases.render import Case, cases, held_out, render
 
 
