@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from gpudoctor.facts import FrameworkName
+from gpudoctor.facts import FrameworkName, Message
 from gpudoctor.intake import statements, words
 from gpudoctor.intake.gpus import capability, seen
-from gpudoctor.intake.messages import message
+from gpudoctor.intake.messages import framework_of, message
 from gpudoctor.intake.paste import Paste
 from gpudoctor.intake.pieces import Piece, Said, SeenGpus, SeenPackage, Trust
 from gpudoctor.matrix.questions import cudnn_text
@@ -219,7 +219,13 @@ def _answer(asked: Asked, text: str, where: str, *, strict: bool) -> list[Piece]
         if read is None:
             return None
         pieces += read
+        if value in _NONE:
+            # Who asks and is told that there is none misses it: said in one line, as others write it.
+            pieces.append(Message(source=where, text=f"{expression}: {value}", framework=framework_of(expression)))
     return pieces
+
+
+_NONE = ("False", "None", "[]")
 
 
 def _values(asked: Asked, text: str) -> list[str] | None:

@@ -149,3 +149,19 @@ def test_the_package_that_was_installed_says_what_an_old_tensorflow_was_built_fo
     source: str, accelerator: str
 ) -> None:
     assert build(TENSORFLOW.format(source), "tensorflow").accelerator == accelerator
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "line"),
+    [
+        (">>> torch.cuda.is_available()", "False", "torch.cuda.is_available(): False"),
+        (">>> print(torch.version.cuda)", "None", "torch.version.cuda: None"),
+        (">>> tf.config.list_physical_devices('GPU')", "[]", "tf.config.list_physical_devices('GPU'): []"),
+    ],
+)
+def test_who_is_told_that_there_is_none_misses_it(asked: str, answer: str, line: str) -> None:
+    assert line in [one.text for one in read(f"{asked}\n{answer}\n").facts.messages]
+
+
+def test_who_is_told_that_there_is_one_misses_nothing() -> None:
+    assert read(">>> torch.cuda.is_available()\nTrue\n").facts.messages == ()

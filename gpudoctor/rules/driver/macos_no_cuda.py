@@ -27,6 +27,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import CudaDriver, Imported, System
 from gpudoctor.findings import Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import Run
+from gpudoctor.rules._apple import apple_silicon
 from gpudoctor.rules._printed import heard
 from gpudoctor.views import Printed
 
@@ -82,9 +83,10 @@ _WANTED = (
         r"|dedicated|external)){0,2} (?:NVIDIA|CUDA|e?GPU)\b"
     ),
     r"\b(?:NVIDIA|CUDA|e?GPU)\b[^\n]{0,40}\b(?:not (?:available|found|supported|detected|compiled|used)|unavailable)\b",
-    r"list_physical_devices\([^\n]{0,20}\)[^\n]{0,6}\[\]",
     r"Could not load dynamic library ['\"]?libcu\w{2,12}\.dylib",
 )
+# Apple's own GPU would be listed too, with Metal's plug-in, which has a rule of its own.
+_LISTED = r"list_physical_devices\([^\n]{0,20}\)[^\n]{0,6}\[\]"
 
 
 @RULE.detector
@@ -94,7 +96,7 @@ def a_program_asked_for_cuda(system: System, printed: Printed, cuda: CudaDriver 
         return NotApplicable("not macOS")
     if _had_cuda(system) or cuda is not None:
         return NotApplicable("this macOS can have NVIDIA's driver, or was asked")
-    hit = heard(printed, *_WANTED)
+    hit = heard(printed, *_WANTED, *(() if apple_silicon(system) else (_LISTED,)))
     if hit is None:
         return Found(
             title="CUDA cannot exist on this Mac.",

@@ -12,7 +12,8 @@ Install tensorflow-metal of the release that supports this TensorFlow, or use Py
 (MPS) built in.
 
 ## How it is detected
-macOS on Apple silicon, TensorFlow installed, no tensorflow-metal among the packages, and no GPU in TensorFlow's list.
+macOS on Apple silicon, TensorFlow installed, no tensorflow-metal among the packages, or those not known and no GPU in
+TensorFlow's list.
 
 ## Sources
 - https://developer.apple.com/metal/tensorflow-plugin/
@@ -22,8 +23,9 @@ from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Build, Imported, Packages, System
-from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severity, Verdict
+from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.remedies import InstallPackages
+from gpudoctor.rules._apple import apple_silicon
 
 RULE = Rule(
     severity=Severity.WARNING,
@@ -52,4 +54,19 @@ def tensorflow_without_the_plugin(
         evidence=(cite(build.distribution, build.version, build), cite(_PLUGIN, "not installed", packages)),
         remedies=(InstallPackages(requirements=(_PLUGIN,), title="Install Apple's Metal plug-in"),),
         confidence=Confidence.CERTAIN if packages.complete and system.architecture else Confidence.LIKELY,
+    )
+
+
+@RULE.detector
+def tensorflow_lists_no_gpu(system: System, imported: Imported, packages: Packages | None) -> Verdict:
+    """Apple silicon and a TensorFlow that lists no GPU, whatever else is installed."""
+    if not apple_silicon(system) or packages is not None:
+        return NotApplicable("no Mac with Apple silicon, or its packages are known")
+    if imported.available is not False:
+        return NotJudged("whether TensorFlow lists a GPU is not known")
+    return Found(
+        title="TensorFlow lists no GPU on Apple silicon: probably its Metal plug-in is not installed.",
+        evidence=(cite("TensorFlow's GPUs", "none", imported), cite("system", system.name or "macOS", system)),
+        remedies=(InstallPackages(requirements=(_PLUGIN,), title="Install Apple's Metal plug-in"),),
+        confidence=Confidence.LIKELY,
     )

@@ -40,6 +40,7 @@ _TEXTS = (
     r"module 'torch\._C' has no attribute '_cuda_\w{1,40}'",
     r"PyTorch (?:is|was) not compiled with CUDA",
     r"Found no NVIDIA driver.{0,200}\+cpu\b",
+    r"^torch\.version\.cuda(?:| ?=|:| ->) None$",
 )
 
 

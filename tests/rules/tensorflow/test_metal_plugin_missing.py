@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from gpudoctor import facts as f
-from tests.good import GOOD, change, findings, found, only, outcome, with_framework
+from gpudoctor.intake import read
+from tests.good import GOOD, change, findings, found, only, outcome, verdict, with_framework
 
 RULE = "metal-plugin-missing"
 MAC = f.System(source="platform", os="macos", name="macOS 15.3", architecture="arm64")
@@ -25,3 +26,22 @@ def test_with_the_plug_in_it_passes() -> None:
 
 def test_linux_is_no_mac() -> None:
     assert findings(GOOD, RULE) == ()
+
+
+SESSION = """%s
+>>> tf.config.list_physical_devices('GPU')
+[]
+"""
+
+
+def test_an_empty_list_on_apple_silicon_speaks_for_the_plug_in() -> None:
+    facts = read(SESSION % "M1 macbook").facts
+    assert verdict(facts)[1] == RULE
+    assert found(facts, RULE).title.startswith("TensorFlow lists no GPU on Apple silicon")
+    assert found(facts, "macos-no-cuda").severity.value == "info"
+
+
+def test_a_list_with_a_gpu_or_another_computer_has_the_plug_in() -> None:
+    gpu = "[PhysicalDevice(name='/physical_device:GPU:0', device_type='GPU')]"
+    assert findings(read((SESSION % "M1 macbook").replace("[]", gpu)).facts, RULE) == ()
+    assert findings(read(SESSION % "Ubuntu 22.04").facts, RULE) == ()

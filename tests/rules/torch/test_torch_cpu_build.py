@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from gpudoctor import facts as f
+from gpudoctor.intake import read
 from tests.good import (
     GOOD,
     change,
@@ -105,3 +106,12 @@ def test_an_index_that_does_not_exist_explains_a_build_that_is_not_known() -> No
 
 def test_torchs_words_are_not_believed_of_a_cuda_build() -> None:
     assert findings(says("AssertionError: Torch not compiled with CUDA enabled"), RULE) == ()
+
+
+def test_a_session_that_prints_no_cuda_is_a_cpu_build() -> None:
+    session = read(">>> print(torch.version.cuda)\nNone\n>>> torch.cuda.is_available()\nFalse\n").facts
+    assert verdict(session) == ("broken", "torch-cpu-build")
+    named = read(">>> torch.__version__\n'2.5.1+cpu'\n>>> torch.cuda.is_available()\nFalse\n").facts
+    assert verdict(named) == ("broken", "torch-cpu-build")
+    code = read("if torch.version.cuda is None:\n    print('x')\n").facts
+    assert findings(code, "torch-cpu-build") == ()
