@@ -211,7 +211,7 @@ def test_as_process_1_of_a_container_it_leaves_the_command_alone(home: Path, lab
     done = subprocess.run(argv, capture_output=True, text=True, cwd=home, env=environ(home, **lab), timeout=60)
     first, *others = done.stdout.splitlines()
     assert (done.returncode, first) == (5, "1"), done.stderr
-    assert {line.split()[0] for line in others} == {"(sh)", "(cat)", "(cut)"}, others
+    assert {line.split()[0] for line in others} <= {"(sh)", "(cat)", "(cut)"}, others
 
 
 # ---------------------------------------------------------------------------------------------- where it comes from
