@@ -38,7 +38,7 @@ def own_child(
     imports, in the order in which they need one another. One that ``listens`` gets instructions by ``send``.
     """
     names = [f"{__package__}.{name}" for name in (*modules, module)]
-    sources = [Path(__file__).with_name(f"{name}.py").read_text("ascii") for name in (*modules, module)]
+    sources = [source(name) for name in (*modules, module)]
     # The arguments are a literal at the end of the program, so that both arrive in one piece.
     program = "".join(map(_MODULE.format, names, sources)) + f"module.main(*{(MARK, *arguments)!a})\n"
     environ = environment(world.environ)
@@ -51,6 +51,11 @@ def own_child(
         listens=listens,
         process=take(module, environ),
     )
+
+
+def source(module: str) -> str:
+    """The source of a module here, as a child's program."""
+    return Path(__file__).with_name(f"{module}.py").read_text("ascii")
 
 
 def ended_early(ending: Ending, where: str, limits: Limits) -> Missing:

@@ -11,12 +11,9 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import msgspec
-
-from gpudoctor.children import Child, Ending, Limits
+from gpudoctor.children import Limits
 from gpudoctor.facts import (
     CondaPackage,
     CudnnCopies,
@@ -32,13 +29,12 @@ from gpudoctor.facts import (
     Pins,
     Shadows,
 )
-from gpudoctor.probes import builds, nearby
+from gpudoctor.probes import builds
 from gpudoctor.probes.pins import unmet_pins
-from gpudoctor.probes.target_answer import Answer, Copy, Orphan, Said, TooOld
+from gpudoctor.probes.target_answer import Answer, Copy, Orphan, Said
+from gpudoctor.probes.target_look import WHERE, Looked, look
 from gpudoctor.world import World
 
-_WHERE = "interpreter under test"
-_OLDEST = "3.6"
 _T = TypeVar("_T")
 
 
@@ -145,15 +141,17 @@ class TargetAnswer:
 
 def collect(world: World, executable: str, limits: Limits) -> TargetAnswer:
     """Ask the interpreter, under the user's environment variables and working directory. Writes no file."""
-    answer = _ask(world, executable, limits)
-    prefix = answer.interpreter.prefix if isinstance(answer, Answer) and answer.interpreter else None
-    others = _guarded(lambda: nearby.other_environments(world, os.getcwd(), prefix), "environments nearby")
-    if isinstance(answer, Missing):
-        return TargetAnswer(answer, answer, answer, answer, others, answer, answer)
+    return told(look(world, executable, limits))
+
+
+def told(looked: Looked) -> TargetAnswer:
+    """What was seen, as facts."""
+    others, answer = looked.other_environments, looked.answer
+    if answer is None:
+        missing = looked.missing or Missing("crashed", "no answer", WHERE)
+        return TargetAnswer(missing, missing, missing, missing, others, missing, missing)
     return TargetAnswer(
-        interpreter=_part(
-            answer, "interpreter", lambda: _interpreter(world, answer.interpreter, executable, answer.packages)
-        ),
+        interpreter=_part(answer, "interpreter", lambda: _interpreter(looked, answer.interpreter, answer.packages)),
         packages=_part(answer, "packages", lambda: _packages(answer)),
         pins=_part(answer, "packages", lambda: _pins(answer)),
         shadows=_part(answer, "shadows", lambda: _shadows(answer)),
@@ -163,81 +161,29 @@ def collect(world: World, executable: str, limits: Limits) -> TargetAnswer:
     )
 
 
-def _ask(world: World, executable: str, limits: Limits) -> Answer | Missing:
-    program = Path(__file__).parents[1].joinpath("inside", "collect.py").read_text("ascii")
-    # PYTHONINSPECT would keep the interpreter waiting for input; PYTHONIOENCODING decides how it reads the program.
-    environ = {name: value for name, value in world.environ.items() if name != "PYTHONINSPECT"}
-    environ |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
-    with Child.python(executable, program, environ=environ, limits=limits) as child:
-        for message in child.messages():
-            return _read(message)
-        return _silent(child.ending())
-
-
-def _read(message: dict[str, Any]) -> Answer | Missing:
-    if "too_old" in message:
-        return _too_old(message)
-    try:
-        return msgspec.convert(message, Answer, strict=True)
-    except msgspec.ValidationError as error:
-        return Missing("unreadable", f"its answer has another form: {error}", _WHERE)
-
-
-def _too_old(message: dict[str, Any]) -> Missing:
-    try:
-        version = msgspec.convert(message, TooOld, strict=True).too_old
-    except msgspec.ValidationError as error:
-        return Missing("unreadable", f"its answer has another form: {error}", _WHERE)
-    return Missing("unreadable", f"Python {version}; {_OLDEST} or newer can be looked at", _WHERE)
-
-
-def _silent(ending: Ending) -> Missing:
-    """An end without an answer, as a fact."""
-    last = ending.tail[-1].strip() if ending.tail else ""
-    if ending.how == "not-started":
-        return Missing("unreadable", f"it cannot be started: {ending.detail}", _WHERE)
-    if ending.how in ("timed-out", "hung"):
-        asleep = f"; process {ending.pid} sleeps in {ending.wait_channel or 'the kernel'}" if ending.stuck else ""
-        return Missing("timed-out", f"no answer after {ending.seconds:.0f} s{asleep}", _WHERE)
-    if ending.how == "flooded":
-        return Missing("crashed", "it prints without end", _WHERE)
-    printed = f"; it printed: {last}" if last else ""
-    if ending.how == "exited" and ending.code == 0:
-        return Missing("unreadable", f"it does not answer as a Python interpreter does{printed}", _WHERE)
-    return Missing("crashed", f"{ending.words} before it answered{printed}", _WHERE)
-
-
-def _guarded(look: Callable[[], _T], where: str) -> _T | Missing:
-    try:
-        return look()
-    except OSError as error:
-        return Missing("unreadable", error.strerror or str(error), where)
-
-
 def _part(answer: Answer, needed: str, make: Callable[[], _T]) -> _T | Missing:
     """A fact of the answer, or why the part that it rests on is not there."""
     if getattr(answer, needed) is None:
-        return Missing("crashed", answer.broken.get(needed, "no answer"), f"{_WHERE}, {needed}")
+        return Missing("crashed", answer.broken.get(needed, "no answer"), f"{WHERE}, {needed}")
     return make()
 
 
 # ----------------------------------------------------------------------------------------------------- interpreter
 
 
-def _interpreter(world: World, said: Said | None, executable: str, copies: list[Copy] | None) -> Interpreter:
+def _interpreter(looked: Looked, said: Said | None, copies: list[Copy] | None) -> Interpreter:
     assert said is not None  # noqa: S101 - _part asked
-    project, ruler = _project(world, said.prefix)
     return Interpreter(
-        source=f"sys, sysconfig and pyvenv.cfg of {said.executable or executable}",
-        executable=said.executable or executable,
+        source=f"sys, sysconfig and pyvenv.cfg of {said.executable or looked.executable}",
+        executable=said.executable or looked.executable,
         version=said.version,
         implementation=said.implementation,
         prefix=said.prefix,
         base_prefix=said.base_prefix,
         environment=said.environment,
         environment_path=None if said.environment == "system" else said.prefix,
-        tool=ruler or _tool(said, copies or []),
-        project=project,
+        tool=looked.ruler or _tool(said, copies or []),
+        project=looked.project,
         free_threaded=said.free_threaded,
         externally_managed=said.externally_managed,
         bits=said.bits,
@@ -248,26 +194,6 @@ def _interpreter(world: World, said: Said | None, executable: str, copies: list[
         user_site=said.user_site,
         path=tuple(said.path),
     )
-
-
-# The lock files of the tools that keep a project's environment in step with it, in the folder above ``.venv``.
-_LOCKS = (("uv.lock", "uv"), ("poetry.lock", "poetry"), ("pdm.lock", "pdm"))
-
-
-def _project(world: World, prefix: str) -> tuple[str | None, str | None]:
-    """The folder of the project that the environment belongs to, and the tool whose lock file lies there."""
-    folder, _, name = prefix.replace("\\", "/").rpartition("/.pixi/envs/")
-    if folder and name:
-        return prefix[: len(folder)], "pixi"
-    above, own = os.path.split(prefix.rstrip("/\\"))
-    if own not in (".venv", "venv"):
-        return None, None
-    try:
-        present = world.list(above)
-    except OSError:  # a folder that may be passed through and not listed
-        return None, None
-    ruler = next((tool for lock, tool in _LOCKS if lock in present), None)
-    return (above, ruler) if ruler else (None, None)
 
 
 # Parts of the folder in which a tool keeps the environments that it makes.
@@ -361,7 +287,7 @@ def _pins(answer: Answer) -> Maybe[Pins]:
     if hidden:
         return hidden
     if answer.markers is None:
-        return Missing("crashed", answer.broken.get("markers", "no answer"), f"{_WHERE}, markers")
+        return Missing("crashed", answer.broken.get("markers", "no answer"), f"{WHERE}, markers")
     return Pins(
         source="Requires-Dist of the installed packages", unmet=unmet_pins(answer.packages or (), answer.markers)
     )
@@ -379,7 +305,7 @@ def _frameworks(answer: Answer) -> Maybe[Frameworks]:
     """All three; where a folder of sys.path is hidden, only those that were found for certain."""
     if answer.packages is None or answer.orphans is None:
         broken = answer.broken.get("packages") or answer.broken.get("orphans") or "no answer"
-        return Missing("crashed", broken, f"{_WHERE}, packages")
+        return Missing("crashed", broken, f"{WHERE}, packages")
     found: tuple[Framework, ...] = tuple(look(answer) for look in (builds.torch, builds.tensorflow, builds.jax))
     hidden = _hidden(answer)
     if hidden:

@@ -396,9 +396,9 @@ def test_an_interpreter_that_answers_and_hangs_is_not_waited_for(good: Made) -> 
 @pytest.fixture
 def answering(good: Made, tmp_path: Path) -> Callable[..., TargetAnswer]:
     """The facts from a good answer in which some parts are changed."""
-    from gpudoctor.probes import target
+    from gpudoctor.probes.target_look import ask
 
-    whole = target._ask(World(environ={"PATH": os.environ["PATH"]}), good.python, Limits.within(60))
+    whole = ask(World(environ={"PATH": os.environ["PATH"]}), good.python, Limits.within(60))
     assert not isinstance(whole, Missing)
     (tmp_path / "answers").mkdir()
 
