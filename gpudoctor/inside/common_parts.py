@@ -169,3 +169,203 @@ class Parts:
         left, right, expected = matrices()
         if attempt([], "", lambda: self.framework.multiply(left, right)) != expected:
             self.lost = name
+
+
+PLACES = 64  # along each side of a large result: so that every tile of 128 x 128 of the largest is met
+
+
+class ArrayParts:
+    """The parts for a framework that brings NumPy, which gives the expected numbers in float64.
+
+    A subclass brings the operations: each takes what ``there`` gave and leaves its result on the device.
+    """
+
+    able = ()  # names of parts besides those that every subclass has
+
+    def __init__(self, framework):
+        import numpy
+
+        self.numpy, self.framework, self.on_gpu = numpy, framework, framework.on_gpu
+        grains = numpy.frombuffer(Chance(11).grains(1 << 20), dtype=numpy.uint8)
+        self.normals = ((grains - numpy.float32(GRAIN_MEAN)) / numpy.float32(GRAIN_DEVIATION)).astype("float32")
+
+    def there(self, array, kind="float32"):
+        """An array of NumPy on the device, as numbers of that kind."""
+        raise NotImplementedError
+
+    def here(self, tensor):
+        """A result as an array of NumPy."""
+        return self.numpy.asarray(tensor)
+
+    def parts(self):
+        parts = {"matrix-product-%s" % kind: self._product_of(kind) for kind in ("fp32", "tf32", "fp16", "bf16")}
+        parts.update({"convolution-%s" % kind: self._convolution_of(kind) for kind in ("fp32", "fp16")})
+        parts.update({"fft": self._fft, "solver": self._solver, "random-numbers": self._random})
+        parts.update({"copy-to-gpu-pageable": self._copy_to, "copy-from-gpu-pageable": self._copy_from})
+        parts["compile"] = self._compile
+        parts.update({name: getattr(self, method) for name, method in self.able})
+        return parts
+
+    def some(self, *shape):
+        """Nearly normal numbers; a million of them, repeated."""
+        return self.numpy.resize(self.normals, shape)
+
+    def flat(self, array):
+        return self.numpy.asarray(array, dtype="float64").reshape(-1).tolist()
+
+    def _product_of(self, kind):
+        return lambda bench: self._product(bench, kind)
+
+    def _convolution_of(self, kind):
+        return lambda bench: self._convolution(bench, kind)
+
+    def _product(self, bench, kind):
+        self.framework.ask_for_hardware(kind)
+        multiply = self.product(kind)
+        factors = {}
+
+        def make(size):
+            factors.clear()
+            left, right = self.some(size, size), self.some(size + 1, size)[1:]
+            if kind == "int8":
+                left, right = (self.numpy.rint(20 * values) for values in (left, right))
+            wanted = "int8" if kind == "int8" else self.framework.kind(kind)
+            left, right = (self.there(values, wanted) for values in (left, right))
+            factors.update(left=left, right=right)
+            return lambda: multiply(left, right)
+
+        sizes = (1024, 2048, 4096, 8192) if self.on_gpu else (128, 256, 512, 1024)
+        size, work = bench.largest(sizes, lambda size: 16 * size * size, make, 8)
+        places = spread(size, PLACES)
+        found = self.here(work())[places][:, places]
+        left, right = self.here(factors["left"])[places], self.here(factors["right"])[:, places]
+        expected = left.astype("float64").dot(right.astype("float64"))
+        rate = teraflops(2.0 * size**3, bench.best(work))
+        return checked(self.flat(found), self.flat(expected), TOLERANCES[kind], "%d x %d" % (size, size), **rate)
+
+    def _convolution(self, bench, kind):
+        """Forward, 3 x 3, with as many channels out as in, channels last; the inside of the last image is compared."""
+        numpy = self.numpy
+        wanted = self.framework.kind(kind)
+        channels, side = (256, 56) if self.on_gpu else (32, 28)
+        kernel = self.there(self.some(3, 3, channels, channels) / (9 * channels) ** 0.5, wanted)
+        inputs = {}
+
+        def make(count):
+            inputs.clear()
+            images = inputs["images"] = self.there(self.some(count, side, side, channels), wanted)
+            return lambda: self.convolve(images, kernel)
+
+        sizes = (8, 16, 32, 64, 128) if self.on_gpu else (1, 2, 4, 8)
+        count, work = bench.largest(sizes, lambda count: 12 * count * channels * side * side, make, 2)
+        found = self.here(work())[-1, 1:-1, 1:-1, ::16]
+        image = self.here(inputs["images"])[-1].astype("float64")
+        weights = self.here(kernel)[..., ::16].astype("float64")
+        expected = numpy.zeros(found.shape)
+        for y in range(3):
+            for x in range(3):
+                expected += image[y : y + side - 2, x : x + side - 2].dot(weights[y, x])
+        rate = teraflops(2.0 * 9 * count * (channels * side) ** 2, bench.best(work))
+        what = "%d images %dx%dx%d" % (count, side, side, channels)
+        return checked(self.flat(found), self.flat(expected), TOLERANCES[kind], what, **rate)
+
+    def _fft(self, bench):
+        length = 4096
+        inputs = {}
+
+        def make(rows):
+            inputs.clear()
+            values = inputs["values"] = self.some(rows, length) + 1j * self.some(rows + 1, length)[1:]
+            there = self.there(values, "complex64")
+            return lambda: self.transform(there)
+
+        sizes = (1024, 4096, 16384) if self.on_gpu else (64, 256, 1024)
+        rows, work = bench.largest(sizes, lambda rows: 32 * rows * length, make, 4)
+        some = spread(rows, 4)
+        found = self.here(work())[some]
+        expected = self.numpy.fft.fft(inputs["values"][some].astype("complex128"))
+        # The usual count of operations: http://www.fftw.org/speed/method.html
+        rate = teraflops(5.0 * rows * length * 12, bench.best(work))
+        both = [self.flat(part) for part in (found.real, expected.real, found.imag, expected.imag)]
+        what = "%d of %d complex numbers" % (rows, length)
+        return checked(both[0] + both[2], both[1] + both[3], 1e-4, what, **rate)
+
+    def _solver(self, bench):
+        """Linear equations; the right sides come out again when the CPU multiplies."""
+        numpy = self.numpy
+        inputs = {}
+
+        def make(size):
+            inputs.clear()
+            # Far from singular, and the solver has to change rows: the large numbers stand beside the diagonal.
+            matrix = self.some(size, size) / numpy.float32(size**0.5) + 4 * numpy.eye(size, k=1, dtype="float32")
+            matrix[-1, 0] += 4
+            right = self.some(size + 1, 16)[1:]
+            inputs.update(matrix=matrix, right=right)
+            there = self.there(matrix), self.there(right)
+            return lambda: self.solve(*there)
+
+        sizes = (512, 1024, 2048, 4096, 8192) if self.on_gpu else (64, 128, 256, 512)
+        size, work = bench.largest(sizes, lambda size: 16 * size * size, make, 8)
+        found = inputs["matrix"].astype("float64").dot(self.here(work()).astype("float64"))
+        rate = teraflops(2.0 / 3 * size**3, bench.best(work))
+        what = "%d equations, 16 right sides" % size
+        # Backward error: the condition is below 10, so float32 leaves about 1e-5.
+        return checked(self.flat(found), self.flat(inputs["right"]), 1e-3, what, **rate)
+
+    def _random(self, bench):
+        """Normal ones: their mean and variance as the CPU finds them, and no two draws alike."""
+        seeds = iter(range(1, 1 << 30))
+
+        def make(count):
+            return lambda: self.normal(count, next(seeds))
+
+        sizes = (1 << 22, 1 << 24, 1 << 26) if self.on_gpu else (1 << 16, 1 << 18, 1 << 20)
+        count, work = bench.largest(sizes, lambda count: 16 * count, make, 4)
+        one, other = (self.here(work())[:: max(1, count >> 20)].astype("float64") for _ in range(2))
+        if self.numpy.array_equal(one, other):
+            return {"holds": False, "detail": "two draws gave the same %d numbers" % one.size}
+        mean, variance = float(one.mean()), float(one.var())
+        # Six standard deviations of what so many normal numbers give.
+        right = abs(mean) <= 6 / one.size**0.5 and abs(variance - 1) <= 6 * (2.0 / one.size) ** 0.5
+        told = "mean %.2g, variance %.5f of %d among %d normal numbers" % (mean, variance, one.size, count)
+        result = {"holds": right, "detail": told}
+        result.update(millions(count, bench.best(work)))
+        return result
+
+    def _pattern(self, bench):
+        if not self.on_gpu:
+            raise Unsupported("this job is on the CPU")
+        size = max(16 << 20, min(128 << 20, bench.bytes // (64 << 20) * (32 << 20)))
+        return self.numpy.arange(size // 4, dtype="uint32") * self.numpy.uint32(747796405)
+
+    def _copied(self, bench, pattern, came, work, copies=1):
+        right = self.numpy.array_equal(came, pattern)
+        detail = "%d MiB" % (pattern.nbytes >> 20) if right else "what was copied differs from its source"
+        result = {"holds": bool(right), "detail": detail}
+        result.update(gigabytes(copies * pattern.nbytes, bench.best(work)))
+        return result
+
+    def _copy_to(self, bench):
+        pattern = self._pattern(bench)
+        host = self.on_cpu(pattern)
+        return self._copied(bench, pattern, self.here(self.to_gpu(host)), lambda: self.to_gpu(host))
+
+    def _copy_from(self, bench):
+        pattern = self._pattern(bench)
+        there = self.to_gpu(self.on_cpu(pattern))
+        return self._copied(bench, pattern, self.here(self.from_gpu(there)), lambda: self.from_gpu(there))
+
+    def _compile(self, bench):
+        """A small function through XLA's compiler, which on a GPU needs libdevice and ptxas."""
+        numpy = self.numpy
+        a, b = self.some(256, 1024), self.some(257, 1024)[1:]
+        try:
+            found = self.here(self.compiled()(self.there(a), self.there(b)))
+        except Unsupported:
+            raise
+        except Exception as error:
+            return {"error": compilers_words(error)}
+        a, b = a.astype("float64"), b.astype("float64")
+        expected = (numpy.sin(a) * b + numpy.cos(b)).sum(axis=1)
+        return checked(self.flat(found), self.flat(expected), 1e-4, "a small function")

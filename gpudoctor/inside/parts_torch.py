@@ -4,9 +4,6 @@ Numbers to compute with are made on the CPU and copied, so that a part rests on 
 expected ones are computed on the CPU from what lies on the device, rounded as it is there.
 """
 
-# Of one matrix are compared 64 x 64 numbers, spread so that every tile of 128 x 128 of the largest is met.
-PLACES = 64
-
 
 def torch_parts(framework):
     made = TorchParts(framework)

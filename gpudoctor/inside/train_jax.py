@@ -46,12 +46,14 @@ class Framework(Verbs):
         return "%s:%d" % (device.platform, device.id)
 
     def allow(self, precision):
-        if not self.on_gpu:
-            if precision == "tf32":
-                raise Unsupported("tf32 is a mode of NVIDIA GPUs; this job is on the CPU")
-            return
+        self.ask_for_hardware(precision)
+
+    def ask_for_hardware(self, precision):
+        """Raise Unsupported where this device does not compute in that precision."""
+        if precision == "tf32" and not self.on_gpu:
+            raise Unsupported("tf32 is a mode of NVIDIA GPUs; this job is on the CPU")
         told = self._device(self.place)
-        capability = told["capability"]
+        capability = told["capability"] if self.on_gpu else None
         if precision in ("tf32", "bf16") and capability and int(capability.partition(".")[0]) < 8:
             raise Unsupported("%s needs compute capability 8.0, %s has %s" % (precision, told["name"], capability))
 

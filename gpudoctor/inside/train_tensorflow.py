@@ -75,16 +75,22 @@ class Framework(Verbs):
         return self.tf.device("/" + device)
 
     def allow(self, precision):
+        self.ask_for_hardware(precision)
+        if precision in ("fp16", "bf16") and not hasattr(self.keras.mixed_precision, "Policy"):
+            raise Unsupported("%s: Keras has no such policy before 2.4" % precision)
+
+    def ask_for_hardware(self, precision):
+        """Raise Unsupported where this device does not compute in that precision."""
         if precision == "tf32" and not self.on_gpu:
             raise Unsupported("tf32 is a mode of NVIDIA GPUs; this job is on the CPU")
         if self.on_gpu and precision in ("tf32", "bf16"):
             told = self._device(self._gpus()[0])
             if told["capability"] and int(told["capability"].partition(".")[0]) < 8:
-                raise Unsupported(
-                    "%s needs compute capability 8.0, %s has %s" % (precision, told["name"], told["capability"])
-                )
-        if precision in ("fp16", "bf16") and not hasattr(self.keras.mixed_precision, "Policy"):
-            raise Unsupported("%s: Keras has no such policy before 2.4" % precision)
+                named = (precision, told["name"], told["capability"])
+                raise Unsupported("%s needs compute capability 8.0, %s has %s" % named)
+
+    def kind(self, precision):
+        return {"fp16": "float16", "bf16": "bfloat16"}.get(precision, "float32")
 
     def policy(self, precision):
         mixed = {"fp16": "mixed_float16", "bf16": "mixed_bfloat16"}.get(precision)
@@ -201,7 +207,7 @@ class Framework(Verbs):
         began = time.time()
         for _ in range(runs):
             result = work()
-        with self.on(self.device):
+        with self.tf.device(result.device):
             self.tf.reshape(result, [-1])[:1].numpy()
         return time.time() - began
 

@@ -5,6 +5,9 @@
 
 class Framework(Verbs):
     def bring_in(self):
+        # Threads that spin while they wait for each other take minutes for small networks where other programs keep
+        # the cores busy; with this they sleep. libgomp reads it when it is loaded.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         import torch
 
         self.torch = torch

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.inside.test_train_torch import STAGES, assert_all_goes_to, converse, steps, told, version_text
+from tests.inside.test_train_torch import (
+    BOTH,
+    PROOFS,
+    STAGES,
+    asked,
+    assert_all_goes_to,
+    converse,
+    steps,
+    told,
+    version_text,
+)
 
 pytestmark = pytest.mark.framework
 
@@ -41,3 +51,33 @@ framework.device = "CPU:1"
 
 def test_everything_goes_to_the_device_that_was_chosen(tensorflow_python: Path) -> None:
     assert_all_goes_to("CPU:1", tensorflow_python, "tensorflow", ELSEWHERE)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_training_in_half_the_bits_learns_as_well(tensorflow_python: Path, precision: str) -> None:
+    messages = converse(tensorflow_python, "tensorflow", {"device": "cpu", "steps": 60, "precision": precision})
+    assert told(messages, "failed") == []
+    scored = {message["network"]: message["scores"]["accuracy"] > 0.9 for message in messages if "scores" in message}
+    assert scored == dict.fromkeys(BOTH, True)
+    assert {proof["name"]: proof["holds"] for proof in told(messages, "proof")} == dict.fromkeys(PROOFS, True)
+
+
+PRECISIONS = """
+framework.init(False)
+lesson, kinds = perceptron(), []
+for precision in ("fp32", "bf16", "fp16"):
+    learner = framework.learner(lesson, precision)
+    for batch in learner.batches(2, 600):
+        learner.step(batch)
+    kinds.append(learner.outputs.dtype.name)
+print(json.dumps(kinds))
+"""
+
+
+def test_the_precision_of_training_is_what_was_asked_for(tensorflow_python: Path) -> None:
+    assert asked(tensorflow_python, "tensorflow", PRECISIONS) == ["float32", "bfloat16", "float16"]
+
+
+def test_a_precision_that_this_device_lacks_fails_with_the_reason(tensorflow_python: Path) -> None:
+    messages = converse(tensorflow_python, "tensorflow", {"device": "cpu", "steps": 4, "precision": "tf32"})
+    assert told(messages, "failed") == ["tf32 is a mode of NVIDIA GPUs; this job is on the CPU"]
