@@ -16,6 +16,9 @@ class Format(str, Enum):
 
     TERMINAL = "terminal"
     JSON = "json"
+    MARKDOWN = "markdown"
+    JUNIT = "junit"
+    OPENMETRICS = "openmetrics"
 
 
 class FailOn(str, Enum):

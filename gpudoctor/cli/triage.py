@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from gpudoctor.cli.console import emit, say, style, writable
+from gpudoctor.cli.files import write_whole
 from gpudoctor.cli.options import FailOn
 from gpudoctor.cli.settings import configured, silenced
 from gpudoctor.cli.signals import TerminatedError, terminable
@@ -31,7 +32,13 @@ class TriageFormat(str, Enum):
     TERMINAL = "terminal"
     JSON = "json"
     JSONL = "jsonl"
+    MARKDOWN = "markdown"
+    JUNIT = "junit"
+    OPENMETRICS = "openmetrics"
 
+
+_SEVERAL = (TriageFormat.TERMINAL, TriageFormat.JSONL)
+"""The formats that several reports can follow one another in."""
 
 _UNREADABLE = 2
 
@@ -57,15 +64,15 @@ def triage(
 ) -> int:
     """Judge pasted text (collect_env, nvidia-smi, pip list, error messages, a gpudoctor report) from any machine."""
     names = _names(files)
-    if format is TriageFormat.JSON and len(names) > 1:
-        raise typer.BadParameter("json is one report; for several files use jsonl", param_hint="--format")
+    if format not in _SEVERAL and len(names) > 1:
+        raise typer.BadParameter(f"{format.value} is one report; for several files use jsonl", param_hint="--format")
     settings = configured()
     silent = silenced(ignore or (), settings)
     threshold = fail_on or FailOn(settings.fail_on or "error")
     writable(output, "--output")
     options = _options(threshold, output, verbose=verbose, redact=not no_redact)
     codes = {0}
-    with _writer(output) as write, terminable():
+    with _writer(output, format) as write, terminable():
         try:
             for position, report in enumerate(_reports(names, silent)):
                 codes.add(_exit_code(report, threshold))
@@ -141,6 +148,9 @@ _FORMATS: dict[TriageFormat, Format] = {
     TriageFormat.TERMINAL: "terminal",
     TriageFormat.JSON: "json",
     TriageFormat.JSONL: "json",
+    TriageFormat.MARKDOWN: "markdown",
+    TriageFormat.JUNIT: "junit",
+    TriageFormat.OPENMETRICS: "openmetrics",
 }
 
 
@@ -161,10 +171,14 @@ def _exit_code(report: Report, fail_on: FailOn) -> int:
 
 
 @contextmanager
-def _writer(output: Path | None) -> Iterator[Callable[[str], bool]]:
+def _writer(output: Path | None, format: TriageFormat) -> Iterator[Callable[[str], bool]]:  # noqa: A002
     """A function that writes a report as soon as it is there; False when nobody takes more."""
     if output is None:
-        yield emit
+        encoding = None if format is TriageFormat.TERMINAL else "utf-8"
+        yield lambda text: emit(text, encoding)
+        return
+    if format not in _SEVERAL:
+        yield lambda text: _written(output, lambda: write_whole(output, text.encode("utf-8", "backslashreplace")))
         return
     with ExitStack() as stack:
         try:
@@ -172,13 +186,17 @@ def _writer(output: Path | None) -> Iterator[Callable[[str], bool]]:
         except OSError as error:
             raise typer.BadParameter(f"{output} cannot be written: {error.strerror}", param_hint="--output") from error
 
-        def write(text: str) -> bool:
-            try:
-                file.write(text)
-                file.flush()
-            except OSError as error:
-                say(f"{output} could not be written: {error.strerror}")
-                return False
-            return True
+        def write(text: str) -> None:
+            file.write(text)
+            file.flush()
 
-        yield write
+        yield lambda text: _written(output, lambda: write(text))
+
+
+def _written(output: Path, write: Callable[[], object]) -> bool:
+    try:
+        write()
+    except OSError as error:
+        say(f"{output} could not be written: {error.strerror}")
+        return False
+    return True

@@ -13,7 +13,7 @@ from gpudoctor.render.page import Style
 from gpudoctor.render.terminal import terminal
 from gpudoctor.wire import FailOn
 
-Format = Literal["terminal", "json"]
+Format = Literal["terminal", "json", "markdown", "junit", "openmetrics"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,35 @@ def _terminal(report: Report, options: Options) -> str:
 
 
 def _json(report: Report, options: Options) -> str:
-    shown = redact_report(report, options.identity) if options.redact else report
-    return json_report(shown, fail_on=options.fail_on, compact=options.compact)
+    return json_report(_shown(report, options), fail_on=options.fail_on, compact=options.compact)
 
 
-_RENDERERS: dict[Format, Callable[[Report, Options], str]] = {"terminal": _terminal, "json": _json}
+def _markdown(report: Report, options: Options) -> str:
+    from gpudoctor.render.markdown import markdown
+
+    return markdown(_shown(report, options))
+
+
+def _junit(report: Report, options: Options) -> str:
+    from gpudoctor.render.junit import junit
+
+    return junit(_shown(report, options), fail_on=options.fail_on)
+
+
+def _openmetrics(report: Report, options: Options) -> str:
+    from gpudoctor.render.openmetrics import openmetrics
+
+    return openmetrics(_shown(report, options), identities=not options.redact)
+
+
+def _shown(report: Report, options: Options) -> Report:
+    return redact_report(report, options.identity) if options.redact else report
+
+
+_RENDERERS: dict[Format, Callable[[Report, Options], str]] = {
+    "terminal": _terminal,
+    "json": _json,
+    "markdown": _markdown,
+    "junit": _junit,
+    "openmetrics": _openmetrics,
+}
