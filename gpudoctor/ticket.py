@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
-from gpudoctor.facts import Facts, KernelLog, decode, encode
+from gpudoctor.facts import COLLECTED, Facts, KernelLog, decode, encode
 
 MARK = "gpudoctor-facts:"
 END = ":gpudoctor-facts-end"
@@ -69,7 +69,12 @@ def pack(facts: Facts, most: int) -> Packed | None:
 
 
 def _lines(facts: Facts) -> tuple[str, ...]:
-    data = zlib.compress(msgspec.json.format(encode(facts), indent=-1), 9)
+    return block(msgspec.json.format(encode(facts), indent=-1))
+
+
+def block(content: bytes) -> tuple[str, ...]:
+    """The lines of a block that holds this."""
+    data = zlib.compress(content, 9)
     text = base64.b64encode(data).decode("ascii").rstrip("=")
     body = (text[start : start + _WIDTH] for start in range(0, len(text), _WIDTH))
     return (f"{MARK}1:{len(text)}:{zlib.crc32(text.encode()):08x}:", *body, END)
@@ -139,9 +144,18 @@ def _facts(text: str) -> Facts | None:
     if length > _MOST_ENCODED or len(body) < length or f"{zlib.crc32(body.encode()):08x}" != head[2]:
         return None
     try:
-        return decode(_inflated(base64.b64decode(body + "=" * (-length % 4), validate=True)))
+        return _restored(_inflated(base64.b64decode(body + "=" * (-length % 4), validate=True)))
     except (ValueError, RecursionError, zlib.error):
         return None
+
+
+def _restored(content: bytes) -> Facts:
+    """The facts of what a block holds: their own JSON, or what the standalone collector saw. Raises ValueError."""
+    if COLLECTED.encode() not in content[:100]:
+        return decode(content)
+    from gpudoctor.collector.told import facts_of
+
+    return facts_of(content)
 
 
 def _end_of(head: str, text: str) -> int:
@@ -185,11 +199,12 @@ _CLEANINGS: tuple[Callable[[str], str], ...] = (_plain, _without_markup, _from_q
 
 
 _BASE64_LINE = re.compile(r"[\s>|]*[A-Za-z0-9+/]{20,}\s*")
+_VERDICT_LINE = re.compile(r"[\s>]*(?:\|\s*`[a-z][a-z0-9-]{1,80}`\s*\||(?:Passed|Skipped|Crashed|Not applicable):\s)")
 
 
 def visible(text: str) -> str:
-    """The text without its blocks, whole or not, as people read it."""
-    return "\n".join(_visible(text.splitlines()))
+    """The text as people read it: without its blocks, whole or not, and without the list of rules and what they say."""
+    return "\n".join(line for line in _visible(text.splitlines()) if not _VERDICT_LINE.match(line))
 
 
 def _visible(lines: Iterable[str]) -> Iterator[str]:

@@ -445,7 +445,7 @@ def lines_for_tools(facts: Facts) -> Iterator[str]:
         ("NVIDIA driver version", getattr(nvml, "driver", None)), ("Driver CUDA version", getattr(nvml, "cuda", None))
     )
     for gpu in facts.known_gpus():
-        yield f"GPU {gpu.index}: {text.words(gpu.name or 'NVIDIA GPU')}" + (f" (UUID: {gpu.uuid})" if gpu.uuid else "")
+        yield f"GPU {gpu.index}: {text.words(gpu.name or 'NVIDIA GPU')}"
     yield from _labelled(("Python version", getattr(facts.interpreter, "version", None)))
     for framework in facts.installed_frameworks():
         title = summary.FRAMEWORK_TITLES[framework.name]
