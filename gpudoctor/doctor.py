@@ -24,6 +24,7 @@ from gpudoctor.world import World
 if TYPE_CHECKING:
     from gpudoctor import collectives, smoke
     from gpudoctor.collectives import Node, Rank
+    from gpudoctor.probes.target import TargetAnswer
     from gpudoctor.smoke_places import Choice
 
 Watch = Callable[[str, str], None]
@@ -146,10 +147,7 @@ class _Looks:
         """What is on disk and in the environment: enough to know which frameworks there are."""
         facts = _with(facts, self._host.result(self._patience), self._host_names)
         yield facts
-        target = self._target.result(self._patience)
-        facts = _with(facts, _fields(target), _TARGET_FIELDS)
-        if not isinstance(target, Missing):
-            facts = msgspec.structs.replace(facts, cudnn=_joined(facts.cudnn, target.cudnn_wheels))
+        facts = with_environment(facts, self._target.result(self._patience))
         self._watch("environment", "done")
         yield facts
 
@@ -163,6 +161,14 @@ class _Looks:
 
 
 _TARGET_FIELDS = ("interpreter", "packages", "pins", "shadows", "other_environments", "frameworks")
+
+
+def with_environment(facts: Facts, target: TargetAnswer | Missing) -> Facts:
+    """The facts of the machine, grown by those of the environment under test."""
+    facts = _with(facts, _fields(target), _TARGET_FIELDS)
+    if isinstance(target, Missing):
+        return facts
+    return msgspec.structs.replace(facts, cudnn=_joined(facts.cudnn, target.cudnn_wheels))
 
 
 # --------------------------------------------------------------------------------------------- training

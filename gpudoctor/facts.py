@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import msgspec
 
 SCHEMA = "gpudoctor.facts/1"
+COLLECTED = "gpudoctor.collected/1"  # facts, and what the environment under test answered: the standalone collector's
 
 FrameworkName = Literal["torch", "tensorflow", "jax"]
 FRAMEWORKS: tuple[FrameworkName, ...] = ("torch", "tensorflow", "jax")

@@ -68,6 +68,9 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+_S = TypeVar("_S", bound=Any)
+
+
 @dataclass(frozen=True)
 class Identity:
     """Who and where the caller is, where it knows: names that patterns alone cannot tell from other words."""
@@ -86,8 +89,13 @@ def identify(environ: Mapping[str, str], host: str) -> Identity:
 
 def redact(facts: Facts, identity: Identity = Identity()) -> tuple[Facts, dict[str, int]]:
     """The facts without what must not leave the machine, and in how many places what was hidden (:data:`KINDS`)."""
-    cleaner = _Cleaner(_learn(facts, facts, identity))
-    return cleaner.walk(facts), cleaner.hidden()
+    return redact_around(facts, facts, identity)
+
+
+def redact_around(whole: _S, facts: Facts, identity: Identity) -> tuple[_S, dict[str, int]]:
+    """The same for a record that holds these facts and more."""
+    cleaner = _Cleaner(_learn(whole, facts, identity))
+    return cleaner.walk(whole), cleaner.hidden()
 
 
 def redact_report(report: Report, identity: Identity = Identity()) -> Report:
@@ -535,8 +543,6 @@ def _allowed(variable: str) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------- cleaning
-
-_S = TypeVar("_S")
 
 
 class _Cleaner:

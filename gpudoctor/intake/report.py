@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gpudoctor.facts import SCHEMA, Facts
+from gpudoctor.facts import COLLECTED, SCHEMA, Facts
 from gpudoctor.intake.paste import normalise
 
 _MOST_TRIES = 20
@@ -47,10 +47,22 @@ def _clean(value: Any) -> Any:
 def _facts(value: Any) -> Facts | None:
     if not isinstance(value, dict):
         return None
+    if value.get("schema") == COLLECTED:
+        return _collected(value)
     told = value if value.get("schema") == SCHEMA else value.get("facts")
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
         return None
     try:
         return msgspec.convert(_clean(told), Facts)
     except (msgspec.ValidationError, RecursionError):
+        return None
+
+
+def _collected(value: dict[str, Any]) -> Facts | None:
+    """What the standalone collector prints with ``--plain``."""
+    from gpudoctor.collector.told import facts_of
+
+    try:
+        return facts_of(json.dumps(_clean(value)))
+    except (ValueError, RecursionError):
         return None
