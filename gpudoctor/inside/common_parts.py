@@ -177,7 +177,8 @@ PLACES = 64  # along each side of a large result: so that every tile of 128 x 12
 class ArrayParts:
     """The parts for a framework that brings NumPy, which gives the expected numbers in float64.
 
-    A subclass brings the operations: each takes what ``there`` gave and leaves its result on the device.
+    A subclass brings the operations: each takes what ``there`` gave and leaves its result on the device. Up to three
+    results may lie there at once.
     """
 
     able = ()  # names of parts besides those that every subclass has
@@ -235,7 +236,7 @@ class ArrayParts:
             return lambda: multiply(left, right)
 
         sizes = (1024, 2048, 4096, 8192) if self.on_gpu else (128, 256, 512, 1024)
-        size, work = bench.largest(sizes, lambda size: 16 * size * size, make, 8)
+        size, work = bench.largest(sizes, lambda size: 24 * size * size, make, 8)
         places = spread(size, PLACES)
         found = self.here(work())[places][:, places]
         left, right = self.here(factors["left"])[places], self.here(factors["right"])[:, places]
@@ -257,7 +258,7 @@ class ArrayParts:
             return lambda: self.convolve(images, kernel)
 
         sizes = (8, 16, 32, 64, 128) if self.on_gpu else (1, 2, 4, 8)
-        count, work = bench.largest(sizes, lambda count: 12 * count * channels * side * side, make, 2)
+        count, work = bench.largest(sizes, lambda count: 24 * count * channels * side * side, make, 2)
         found = self.here(work())[-1, 1:-1, 1:-1, ::16]
         image = self.here(inputs["images"])[-1].astype("float64")
         weights = self.here(kernel)[..., ::16].astype("float64")
@@ -280,7 +281,7 @@ class ArrayParts:
             return lambda: self.transform(there)
 
         sizes = (1024, 4096, 16384) if self.on_gpu else (64, 256, 1024)
-        rows, work = bench.largest(sizes, lambda rows: 32 * rows * length, make, 4)
+        rows, work = bench.largest(sizes, lambda rows: 48 * rows * length, make, 4)
         some = spread(rows, 4)
         found = self.here(work())[some]
         expected = self.numpy.fft.fft(inputs["values"][some].astype("complex128"))
@@ -336,7 +337,7 @@ class ArrayParts:
     def _pattern(self, bench):
         if not self.on_gpu:
             raise Unsupported("this job is on the CPU")
-        size = max(16 << 20, min(128 << 20, bench.bytes // (64 << 20) * (32 << 20)))
+        size = max(16 << 20, min(128 << 20, bench.bytes // 8 >> 24 << 24))
         return self.numpy.arange(size // 4, dtype="uint32") * self.numpy.uint32(747796405)
 
     def _copied(self, bench, pattern, came, work, copies=1):

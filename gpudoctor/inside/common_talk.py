@@ -221,3 +221,24 @@ def first_gpu_address():
     if library.cuDeviceGet(ctypes.byref(device), 0) or library.cuDeviceGetPCIBusId(text, 32, device):
         return None
     return text.value.decode("ascii", "replace").lower()
+
+
+def free_gpu_memory():
+    """Bytes free on CUDA's device 0 in this process (cuMemGetInfo), None without libcuda or an answer."""
+    library = _mapped("libcuda.so")
+    if library is None:
+        return None
+    import ctypes
+
+    device, context, free, total = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_size_t()
+    # The context that the framework has too: nothing is made anew, and this thread gets it for the question alone.
+    if library.cuDeviceGet(ctypes.byref(device), 0) or library.cuDevicePrimaryCtxRetain(ctypes.byref(context), device):
+        return None
+    try:
+        if library.cuCtxPushCurrent_v2(context):
+            return None
+        failed = library.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+        library.cuCtxPopCurrent_v2(ctypes.byref(context))
+    finally:
+        library.cuDevicePrimaryCtxRelease_v2(device)
+    return None if failed else int(free.value)

@@ -58,7 +58,7 @@ class JaxParts(ArrayParts):
 
     def _copy_inside(self, bench):
         size = (256 if self.on_gpu else 16) << 20
-        while self.on_gpu and 2 * size > bench.bytes and size > 16 << 20:
+        while self.on_gpu and 4 * size > bench.bytes and size > 16 << 20:
             size //= 2
         pattern = self.numpy.arange(size // 4, dtype="uint32") * self.numpy.uint32(747796405)
         there = self.to_gpu(pattern)

@@ -217,7 +217,7 @@ class TorchParts:
     def copy(self, bench, to_gpu, pinned):
         if not self.on_gpu:
             raise Unsupported("this job is on the CPU")
-        size = max(16 << 20, min(128 << 20, bench.bytes // (64 << 20) * (32 << 20)))
+        size = max(16 << 20, min(128 << 20, bench.bytes // 8 >> 24 << 24))
         pattern = self.pattern(size)
         host = pattern.pin_memory() if pinned else pattern
         device = host.to(self.device)

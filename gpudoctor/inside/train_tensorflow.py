@@ -194,6 +194,9 @@ class Framework(Verbs):
         ask = getattr(self.tf.config.experimental, "get_memory_info", None)  # TensorFlow 2.5
         return int(ask(self.device)["current"]) if ask else None
 
+    def free_memory(self):
+        return free_gpu_memory() if self.on_gpu else None
+
     def hold(self, size):
         with self.on(self.device):
             self.held = self.tf.ones([size // 4], self.tf.float32)

@@ -210,7 +210,9 @@ class Framework(Verbs):
 
     def free_memory(self):
         ask = getattr(self.torch.cuda, "mem_get_info", None)  # PyTorch 1.11
-        return int(ask(0)[0]) if self.on_gpu and ask else None
+        if not self.on_gpu:
+            return None
+        return int(ask(0)[0]) if ask else free_gpu_memory()
 
     def hold(self, size):
         self.held = self.torch.ones(size, dtype=self.torch.uint8, device=self.device)

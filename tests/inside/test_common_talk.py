@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ from gpudoctor import smoke
 from gpudoctor.children import MARK
 from gpudoctor.facts import FrameworkName
 from tests.inside.joined import common
+from tests.lab.drivers.fake import GIB, Machine, install
 
 
 @pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
@@ -82,3 +87,31 @@ def test_no_cuda_library_is_mapped_here_and_that_is_known(job: Any) -> None:
     assert job.loaded_cudnn() is None
     assert job.loaded_nccl() is None
     assert job.first_gpu_address() is None
+    assert job.free_gpu_memory() is None
+
+
+ASKED = """
+import ctypes
+cuda = ctypes.CDLL("libcuda.so.1")
+before = free_gpu_memory()
+cuda.cuInit(0)
+print(json.dumps([before, free_gpu_memory(), free_gpu_memory(), first_gpu_address()]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory maps are Linux's")
+def test_the_drivers_free_memory_is_asked_on_the_first_gpu(tmp_path: Path) -> None:
+    gpu = replace(Machine().gpus[0], memory=(80 * GIB, GIB, 9 * GIB), context_memory=0)
+    environ = {**os.environ, **install(tmp_path, Machine(gpus=(gpu,)))}
+    ran = subprocess.run(
+        [sys.executable, "-"],
+        input=common() + ASKED,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    before, free, again, address = json.loads(ran.stdout.splitlines()[-1])
+    assert (before, free, again) == (None, 70 * GIB, 70 * GIB)
+    assert address is not None
