@@ -25,6 +25,11 @@ def diagnose(
     framework: options.FrameworkOption = None,
     allow_cpu: options.AllowCpuOption = False,
     format: options.FormatOption = Format.TERMINAL,  # noqa: A002
+    ticket: Annotated[
+        bool, typer.Option("--ticket", help="The report for a ticket: --format markdown, with the facts in it.")
+    ] = False,
+    copy: options.CopyOption = False,
+    preview: options.PreviewOption = False,
     output: options.OutputOption = None,
     fail_on: options.FailOnOption = None,
     time_limit: options.TimeLimitOption = None,
@@ -42,7 +47,7 @@ def diagnose(
     settings = configured()
     silent = silenced(ignore or (), settings)
     threshold = fail_on or FailOn(settings.fail_on or "error")
-    wanted = Output(format, output, threshold, verbose, not no_redact, save_facts)
+    wanted = Output(_format(format, ticket), output, threshold, verbose, not no_redact, save_facts, copy, preview)
     wanted.check()
     request = Request(
         source="command line",
@@ -53,6 +58,12 @@ def diagnose(
     started, limit = time.monotonic(), time_limit or settings.time_limit
     seen = collected(python, request, limit) if from_facts is None else Seen(_replayed(from_facts, request))
     return finished(seen, wanted, silent, look=from_facts is None, started=started, time_limit=limit)
+
+
+def _format(format: Format, ticket: bool) -> Format:  # noqa: A002
+    if ticket and format not in (Format.TERMINAL, Format.MARKDOWN):
+        raise typer.BadParameter(f"a ticket is Markdown, not {format.value}", param_hint="--ticket")
+    return Format.MARKDOWN if ticket else format
 
 
 def _replayed(path: Path, request: Request) -> Facts:

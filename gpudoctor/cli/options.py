@@ -65,6 +65,17 @@ SaveFactsOption: TypeAlias = Annotated[
     Path | None, typer.Option("--save-facts", metavar="FILE", help="Also write the facts, redacted, as JSON.")
 ]
 
+CopyOption: TypeAlias = Annotated[
+    bool, typer.Option("--copy", help="Put the report on the clipboard: the ticket, or what --format says.")
+]
+PreviewOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--preview",
+        help="Show what would leave, count what was hidden, and ask; without a terminal, print it and write nothing.",
+    ),
+]
+
 
 def checked_time_limit(seconds: float | None) -> None:
     """Raises typer.BadParameter for a time limit that nobody can mean."""

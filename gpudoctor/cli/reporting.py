@@ -17,8 +17,11 @@ import typer
 
 from gpudoctor import __version__
 from gpudoctor.children import Limits
+from gpudoctor.cli.clipboard import copy
 from gpudoctor.cli.console import emit, say, style, writable
+from gpudoctor.cli.files import write_whole
 from gpudoctor.cli.options import FailOn, Format
+from gpudoctor.cli.preview import CLIPBOARD, STDOUT, interactive, preview
 from gpudoctor.cli.signals import TerminatedError, terminable
 from gpudoctor.config import LONGEST_TIME_LIMIT
 from gpudoctor.facts import Facts, Request
@@ -54,6 +57,8 @@ class Output:
     verbose: bool
     redact: bool
     save_facts: Path | None = None
+    copy: bool = False
+    preview: bool = False
 
     def check(self) -> None:
         """Raises typer.BadParameter for a file that cannot be written, before anything is looked at."""
@@ -102,9 +107,8 @@ def finished(
     """Judge, write what was asked for, and give the exit code. ``look``: plug-ins may look at this machine."""
     limit = time_limit or LONGEST_TIME_LIMIT
     report = _judged(seen, silent, look=look and seen.interrupted is None, started=started, limit=limit)
-    if output.save_facts is not None:
-        _save(report.facts, output.save_facts, redact=output.redact)
-    report, whole = _published(report, output)
+    report, text = _rendered(report, output, output.format)
+    whole = _Leaving(report, output, text).leave(ask=seen.interrupted is None)
     return seen.interrupted or _exit_code(report, output.fail_on) or (0 if whole else _NOT_WRITTEN)
 
 
@@ -130,18 +134,8 @@ def _failed(fault: Exception, facts: Facts, seconds: float) -> Report:
     return failure_report(fault, gpudoctor=facts.gpudoctor, created=facts.created, facts=facts, seconds=seconds)
 
 
-def _save(facts: Facts, path: Path, *, redact: bool) -> None:
-    from gpudoctor.facts import encode
-    from gpudoctor.privacy import redact as redacted
-
-    try:
-        path.write_bytes(encode(redacted(facts, identity=_identity())[0] if redact else facts))
-    except OSError as error:
-        say(f"{path} could not be written: {error.strerror}")
-
-
-def _published(report: Report, output: Output) -> tuple[Report, bool]:
-    """Write the report; gives the one that was written, which says what failed where this one cannot be rendered."""
+def _rendered(report: Report, output: Output, format: Format) -> tuple[Report, str]:  # noqa: A002
+    """The report as text; the one that could be rendered, which says what failed where this one cannot be."""
     from gpudoctor.render import Options, render
 
     look = style(sys.stdout, os.environ, verbose=output.verbose)
@@ -149,21 +143,91 @@ def _published(report: Report, output: Output) -> tuple[Report, bool]:
         look = msgspec.structs.replace(look, colour=False, unicode=True)
     options = Options(style=look, fail_on=output.fail_on.value, redact=output.redact, identity=_identity())
     try:
-        text = render(report, output.format.value, options=options)
+        return report, render(report, format.value, options=options)
     except Exception as error:
         report = _failed(error, Facts(gpudoctor=__version__), report.seconds)
-        text = render(report, output.format.value, options=options)
-    return report, _written(text, output)
+        return report, render(report, format.value, options=options)
 
 
-def _written(text: str, output: Output) -> bool:
-    if output.file is None:
-        emit(text, None if output.format is Format.TERMINAL else "utf-8")
+@dataclass(frozen=True)
+class _Leaving:
+    """What is written for one report: to standard output, files and the clipboard; with ``--preview`` after asking."""
+
+    report: Report
+    output: Output
+    text: str
+
+    def leave(self, *, ask: bool) -> bool:
+        """Write all that was asked for; False where something could not be written."""
+        output = self.output
+        if not output.preview:
+            return self._write(self._texts())
+        texts = self._texts()
+        asked = ask and interactive()
+        if output.file is None and (self._for_own_eyes or not asked):
+            self._print()
+            texts.pop(STDOUT, None)
+        elif not asked:
+            self._print()
+        if not texts and output.format is Format.TERMINAL:
+            say("nothing would leave this machine")
+        elif preview(texts, self._hidden(), shown=self.text if self._for_own_eyes else None, ask=asked):
+            return self._write(texts)
         return True
+
+    @property
+    def _encoding(self) -> str | None:
+        return None if self.output.format is Format.TERMINAL else "utf-8"
+
+    @property
+    def _for_own_eyes(self) -> bool:
+        """Whether the report is only shown: on a terminal, or in the terminal's own format."""
+        return self.output.file is None and (self.output.format is Format.TERMINAL or sys.stdout.isatty())
+
+    def _texts(self) -> dict[str, str]:
+        """Each text by where it goes, in the order of writing."""
+        output, texts = self.output, {}
+        if output.save_facts is not None:
+            texts[str(output.save_facts)] = self._facts()
+        if output.copy:
+            ticket = output.format is Format.TERMINAL
+            texts[CLIPBOARD] = _rendered(self.report, output, Format.MARKDOWN)[1] if ticket else self.text
+        texts[STDOUT if output.file is None else str(output.file)] = self.text
+        return texts
+
+    def _facts(self) -> str:
+        from gpudoctor.facts import encode
+        from gpudoctor.privacy import redact
+
+        facts = self.report.facts
+        return encode(redact(facts, identity=_identity())[0] if self.output.redact else facts).decode()
+
+    def _hidden(self) -> dict[str, int] | None:
+        """What was hidden by its kind, None where nothing was to be hidden."""
+        from gpudoctor.privacy import redact_report
+
+        return redact_report(self.report, _identity()).hidden if self.output.redact else None
+
+    def _write(self, texts: Mapping[str, str]) -> bool:
+        whole, copied = True, False
+        for where, text in texts.items():
+            if where == CLIPBOARD:
+                copied = copy(text)
+            elif where != STDOUT:
+                whole &= _written(text, Path(where))
+            elif not (copied and self._for_own_eyes and self.output.format is not Format.TERMINAL):
+                self._print()
+        return whole
+
+    def _print(self) -> None:
+        emit(self.text, self._encoding)
+
+
+def _written(text: str, path: Path) -> bool:
     try:
-        output.file.write_text(text if text.endswith("\n") else text + "\n", "utf-8")
+        write_whole(path, (text if text.endswith("\n") else text + "\n").encode("utf-8", "backslashreplace"))
     except OSError as error:
-        say(f"{output.file} could not be written: {error.strerror}")
+        say(f"{path} could not be written: {error.strerror}")
         return False
     return True
 

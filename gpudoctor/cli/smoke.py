@@ -55,6 +55,8 @@ def smoke(
     node_rank: NodeRankOption = None,
     python: options.PythonOption = None,
     format: options.FormatOption = Format.TERMINAL,  # noqa: A002
+    copy: options.CopyOption = False,
+    preview: options.PreviewOption = False,
     output: options.OutputOption = None,
     fail_on: options.FailOnOption = None,
     time_limit: options.TimeLimitOption = None,
@@ -77,7 +79,8 @@ def smoke(
         return 0
     settings = configured()
     silent = silenced(ignore or (), settings)
-    wanted = Output(format, output, fail_on or FailOn(settings.fail_on or "error"), verbose, not no_redact, save_facts)
+    threshold = fail_on or FailOn(settings.fail_on or "error")
+    wanted = Output(format, output, threshold, verbose, not no_redact, save_facts, copy, preview)
     wanted.check()
     request = Request(
         source="command line",
