@@ -332,8 +332,10 @@ def _is_named(known: _Known, texts: list[str]) -> bool:
     if known.programs or (labels and odd and any(map(_pattern(labels).search, odd))):
         return True
     joined = "\n".join(texts)
+    if known.home is not None and known.home in joined:
+        return True
     lowered = joined.lower()
-    return (known.home is not None and known.home in joined) or any(name in lowered for name in labels)
+    return any(name in lowered for name in labels) and _pattern(labels).search(joined) is not None
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str]:

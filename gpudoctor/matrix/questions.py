@@ -49,6 +49,7 @@ def _sortable(text: str) -> Version:
         return Version("0")
 
 
+@lru_cache(maxsize=2048)
 def stable_release(kind: str, text: str) -> str | Unlisted:
     """The release inside a version text: "2.5.1+cu124" is 2.5.1. Nightlies and vendor builds are Unlisted.
 
