@@ -34,6 +34,7 @@ class TriageFormat(str, Enum):
     JSON = "json"
     JSONL = "jsonl"
     MARKDOWN = "markdown"
+    HTML = "html"
     JUNIT = "junit"
     OPENMETRICS = "openmetrics"
 
@@ -152,6 +153,7 @@ _FORMATS: dict[TriageFormat, Format] = {
     TriageFormat.JSON: "json",
     TriageFormat.JSONL: "json",
     TriageFormat.MARKDOWN: "markdown",
+    TriageFormat.HTML: "html",
     TriageFormat.JUNIT: "junit",
     TriageFormat.OPENMETRICS: "openmetrics",
 }

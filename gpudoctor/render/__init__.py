@@ -13,7 +13,7 @@ from gpudoctor.render.page import Style
 from gpudoctor.render.terminal import terminal
 from gpudoctor.wire import FailOn
 
-Format = Literal["terminal", "json", "markdown", "junit", "openmetrics"]
+Format = Literal["terminal", "json", "markdown", "html", "junit", "openmetrics"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ def _markdown(report: Report, options: Options) -> str:
     return markdown(_shown(report, options))
 
 
+def _html(report: Report, options: Options) -> str:
+    from gpudoctor.render.html import html_report
+
+    return html_report(_shown(report, options))
+
+
 def _junit(report: Report, options: Options) -> str:
     from gpudoctor.render.junit import junit
 
@@ -69,6 +75,7 @@ _RENDERERS: dict[Format, Callable[[Report, Options], str]] = {
     "terminal": _terminal,
     "json": _json,
     "markdown": _markdown,
+    "html": _html,
     "junit": _junit,
     "openmetrics": _openmetrics,
 }
