@@ -69,7 +69,7 @@ def test_a_text_gets_the_same_report_as_a_machine(tmp_path: Path) -> None:
     report = ran.report
     assert (ran.code, ran.cause) == (1, "driver-too-old-for-cuda")
     assert (report["source"], report["input"], report["status"]) == ("paste", "ticket.txt", "broken")
-    assert report["reading"] == {"lines": 11, "recognised": 10, "cut": False}
+    assert report["reading"] == {"lines": 11, "recognised": 10, "cut": False, "damaged": False}
     assert report["gpudoctor"]
     assert report["created"].endswith("Z")
     assert ran.stdout.count("\n") > 100, "json is indented, jsonl is compact"
