@@ -5,7 +5,7 @@ This module runs there itself, as do the probes: lowered to Python 3.6 by ``lowe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gpudoctor import __version__
 from gpudoctor.children import Limits
-from gpudoctor.facts import COLLECTED, Facts, Missing, Request
+from gpudoctor.facts import COLLECTED, Facts, KernelLog, Missing, Request
 from gpudoctor.privacy import identify, redact_around
 from gpudoctor.probes import HOST_PROBES, look
 from gpudoctor.probes.background import Background
@@ -62,6 +62,28 @@ def _unanswered(executable: str, missing: Missing) -> Looked:
     return Looked(
         executable=executable, answer=None, missing=missing, project=None, ruler=None, other_environments=missing
     )
+
+
+def shortened(collected: Collected, step: int) -> tuple[Collected, str] | None:
+    """The same without what is long and least needed, and what that is, in words; None where no step is left."""
+    if step == 0:
+        log = collected.facts.kernel_log
+        lines = log.lines[-_KEPT_LINES:] if isinstance(log, KernelLog) else ()
+        kept = replace(log, lines=lines) if isinstance(log, KernelLog) else log
+        return replace(collected, facts=replace(collected.facts, kernel_log=kept)), "older kernel messages"
+    answer = collected.looked.answer
+    if step == 1 and answer is not None:
+        copies = [replace(copy, requires=list(_without_extras(copy.requires))) for copy in answer.packages or ()]
+        looked = replace(collected.looked, answer=replace(answer, packages=copies))
+        return replace(collected, looked=looked), "requirements of extras"
+    return None
+
+
+_KEPT_LINES = 40
+
+
+def _without_extras(requires: Iterable[str]) -> Iterator[str]:
+    return (line for line in requires if "extra" not in line)
 
 
 def redacted(collected: Collected, environ: Mapping[str, str], host: str) -> Collected:
