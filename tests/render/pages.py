@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from gpudoctor import facts as f
 from gpudoctor.findings import Reading, Report
 from gpudoctor.report import judge
+from gpudoctor.window import DriverRange, GpuRange, Need, Reach, Window
 from tests import reports
 from tests.good import GOOD, change, only, with_framework, with_gpu
 
@@ -41,26 +42,76 @@ def _timeline() -> tuple[f.Sample, ...]:
     )
 
 
+SECOND = f.Training(
+    network="perceptron",
+    images="digits of 8×8 pixels",
+    loss=tuple(round(2.4 * math.exp(-step / 11) + 0.09, 3) for step in range(30)),
+    accuracy=0.966,
+    precision=0.967,
+    recall=0.965,
+    f1=0.966,
+    examples_per_second=1_310_000.0,
+)
+
+
 def trained() -> Report:
     """One H100 on which PyTorch and TensorFlow trained, with everything measured."""
     torch, tensorflow = GOOD.smokes
-    second = f.Training(
-        network="perceptron",
-        images="digits of 8×8 pixels",
-        loss=tuple(round(2.4 * math.exp(-step / 11) + 0.09, 3) for step in range(30)),
-        accuracy=0.966,
-        precision=0.967,
-        recall=0.965,
-        f1=0.966,
-        examples_per_second=1_310_000.0,
-    )
     torch = replace(
-        torch, loss=LOSS, perceptron=second, parts=PARTS, timeline=_timeline(), cpu_examples_per_second=2210.0
+        torch, loss=LOSS, perceptron=SECOND, parts=PARTS, timeline=_timeline(), cpu_examples_per_second=2210.0
     )
     clocks = f.GpuClocks(
         source="NVML", temperature=34, temperature_limit=87, power=70.0, power_limit=700.0, sm_clock_max=1980
     )
     return judge(with_gpu(change(smokes=(torch, replace(tensorflow, loss=LOSS[::2]))), clocks=clocks), seconds=11.8)
+
+
+WINDOW = Window(
+    driver=DriverRange(version="570.211.01", cuda="12.8", newest="12.9"),
+    gpus=(
+        GpuRange(gpus=(0,), name="NVIDIA A100-SXM4-80GB", capability="8.0", first="11.0", last=None),
+        GpuRange(gpus=(1, 2), name="NVIDIA H100 80GB HBM3", capability="9.0", first="11.8", last=None),
+    ),
+    builds=(
+        Need(
+            framework="torch",
+            version="2.13.0+cu130",
+            accelerator="cuda",
+            cuda="13.0",
+            driver="too-old",
+            minimum="580.65.06",
+            targets=("8.0", "8.6", "9.0a"),
+            ptx=("9.0",),
+            reaches=(
+                Reach(capability="8.0", way="native", proved=False),
+                Reach(capability="9.0", way="jit-refused", proved=False),
+            ),
+        ),
+        Need(
+            framework="jax",
+            version="0.9.0",
+            accelerator="cpu",
+            cuda=None,
+            driver=None,
+            minimum=None,
+            targets=(),
+            ptx=(),
+            reaches=(
+                Reach(capability="8.0", way="none", proved=False),
+                Reach(capability="9.0", way="none", proved=False),
+            ),
+        ),
+    ),
+    newest="13.4",
+)
+
+
+def drawn() -> Report:
+    """A report made by hand with everything that is drawn: window, curves, speeds, timeline."""
+    report = reports.timed()
+    first, *others = report.facts.smokes
+    curves = replace(first, loss=(2.3, 1.1, None, 0.4, 0.1), perceptron=SECOND, timeline=_timeline()[::6])
+    return replace(report, window=WINDOW, facts=replace(report.facts, smokes=(curves, *others)))
 
 
 def old_gpu() -> Report:
@@ -163,8 +214,7 @@ def tagged() -> Report:
     facts = report.facts
     assert isinstance(facts.system, f.System)
     gpu = reports.gpu(0, TAGS, "12.0")
-    window = two_gpus().window
-    assert window is not None
+    window = WINDOW
     smoke = replace(
         facts.smokes[0],
         error=TAGS,
@@ -204,6 +254,6 @@ def tagged() -> Report:
 
 PAGES: Mapping[str, Callable[[], Report]] = {
     make.__name__.replace("_", "-"): make
-    for make in (*reports.ALL, reports.timed, trained, old_gpu, old_driver, two_gpus, pasted, tagged)
+    for make in (*reports.ALL, drawn, trained, old_gpu, old_driver, two_gpus, pasted, tagged)
 }
 """Every report that a page is made of in the tests and in the browser, by name."""

@@ -21,7 +21,7 @@ Row = tuple[str, str]
 def everything(facts: Facts) -> Markup:
     """A field to filter by, which the script shows, and the groups."""
     plain = msgspec.to_builtins(facts, order="deterministic")
-    single = {name: value for name, value in plain.items() if not isinstance(value, dict | list)}
+    single = {name: value for name, value in plain.items() if not isinstance(value, dict | list | tuple)}
     grouped = {name: value for name, value in plain.items() if name not in single and not _unasked(value)}
     groups = {"report": list(_rows(single))} | {name: list(_rows(value)) for name, value in grouped.items()}
     unasked = [name for name, value in plain.items() if _unasked(value)]
@@ -68,10 +68,10 @@ def _rows(value: Any, path: str = "") -> Iterator[Row]:
         for key, item in value.items():
             if key != "fact":
                 yield from _rows(item, f"{path}.{key}")
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+    elif isinstance(value, list | tuple) and any(isinstance(item, dict | list | tuple) for item in value):
         for place, item in enumerate(value):
             yield from _rows(item, f"{path}[{place}]")
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         yield path, ", ".join(map(_plain, value)) or "none"
     else:
         yield path, _plain(value)

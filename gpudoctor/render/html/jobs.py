@@ -104,16 +104,20 @@ def _spread(curve: Sequence[float | None]) -> tuple[tuple[float, float | None], 
     return tuple((100 * place / (len(curve) - 1), value) for place, value in enumerate(curve))
 
 
-_UNITS = (("TFLOP/s", "Computing"), ("GB/s", "Copying"), ("M/s", "Million numbers a second"))
+_UNITS = (
+    ("TFLOP/s", "Computing", "TFLOP/s"),
+    ("GB/s", "Copying", "GB/s"),
+    ("M/s", "Random numbers", "million a second"),
+)
 
 
 def _speeds(place: Place, smoke: Smoke) -> Iterator[Markup]:
-    for unit, title in _UNITS:
+    for unit, title, shown in _UNITS:
         timed = [part for part in smoke.parts if part.unit == unit and part.rate is not None]
         if timed:
             promises = [speed.promise for part in timed if (speed := place.report.speed_of(smoke, part))]
             promise = text.listed([text.name(one) for one in dict.fromkeys(promises)])
-            yield bars(title, [_bar(place, smoke, part) for part in timed], unit, promise=promise)
+            yield bars(title, [_bar(place, smoke, part) for part in timed], shown, promise=promise)
 
 
 def _bar(place: Place, smoke: Smoke, part: Part) -> Bar:

@@ -176,10 +176,18 @@ def _cuda_fit(need: Need, window: Window) -> fit.Judged:
     """Whether the build's CUDA is in the window: by the driver, then by what its CUDA can make."""
     by_driver = fit.driver_fit(need, window.driver)
     cuda = CudaVersion.parse(need.cuda or "")
-    for gpu, reach in zip(window.gpus, need.reaches, strict=False):
-        if by_driver[0] is Mark.OK and not reach.proved and not _makes(cuda, gpu):
-            return Mark.FAULT, f"this CUDA makes no code for GPU {fit.gpu_name(gpu, short=True).removeprefix('GPU ')}"
-    return by_driver
+    outside = [
+        (gpu, reach)
+        for gpu, reach in zip(window.gpus, need.reaches, strict=False)
+        if not (reach.proved or reach.way == "native" or _makes(cuda, gpu))
+    ]
+    if by_driver[0] is not Mark.OK or not outside:
+        return by_driver
+    gpu, reach = next(((gpu, reach) for gpu, reach in outside if reach.way != "jit"), outside[0])
+    name = fit.gpu_name(gpu, short=True)
+    if reach.way == "jit":
+        return Mark.WARNING, f"this CUDA makes no machine code for {name}, only PTX"
+    return Mark.FAULT, f"this CUDA makes no code for {name}"
 
 
 def _makes(cuda: CudaVersion, gpu: GpuRange) -> bool:
