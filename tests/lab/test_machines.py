@@ -1,0 +1,81 @@
+"""Every described machine is looked at with the real probes and judged as its file says."""
+
+from __future__ import annotations
+
+import ctypes.util
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gpudoctor.rules import names as rule_names
+from tests.lab.drivers.needs import need_compiler
+from tests.lab.machines.description import Description, merge, names, read, without_false
+from tests.lab.machines.look import report, said
+
+NAMES = names()
+_LIBRARIES = ("cuda", "nvidia-ml")
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """The fake driver libraries can be built here."""
+    need_compiler()
+
+
+def _needs_a_clean_machine(description: Description) -> None:
+    """Where the described machine lacks a library of the driver, one of this machine's own would be loaded."""
+    driver = description.driver
+    complete = driver is not None and driver.nvml and driver.libcuda
+    if not complete and not description.text and any(map(ctypes.util.find_library, _LIBRARIES)):
+        pytest.skip("this machine has an NVIDIA driver of its own, which the described one lacks")
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_described_machine_is_judged_as_its_file_says(name: str, tmp_path: Path) -> None:
+    description = read(name)
+    _needs_a_clean_machine(description)
+    told = report(description, tmp_path / "machine")
+    cause = told.cause.rule if told.cause else None
+    candidates = tuple(one.rule for one in told.candidates)
+    assert (told.status, cause, candidates, said(told)) == (
+        description.expect,
+        description.cause,
+        description.candidates,
+        description.findings,
+    ), [f"{one.what}: {one.why}" for one in told.unknown]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_name_of_a_machine_says_what_its_report_says(name: str) -> None:
+    description = read(name)
+    first = name.partition(".")[0]
+    assert re.fullmatch(r"[a-z0-9-]+\.[a-z0-9][a-z0-9.-]*", name)
+    assert description.about.endswith(".")
+    if first in ("healthy", "undetermined"):
+        assert description.expect == first
+    else:
+        assert first in (*(description.candidates or (description.cause,)),)
+        assert first in description.rules
+        assert description.expect in ("broken", "warnings")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_machine_is_a_near_miss_of_rules_that_are_silent_on_it(name: str) -> None:
+    description = read(name)
+    assert set(description.near) <= set(rule_names())
+    assert not set(description.near) & description.rules
+
+
+def test_an_entry_without_a_meaning_is_refused() -> None:
+    table = {"name": "healthy.x", "about": "x.", "expect": "healthy", "drivr": {"version": "580.95.05"}}
+    with pytest.raises(msgspec.ValidationError, match="drivr"):
+        msgspec.convert(table, Description)
+
+
+def test_a_later_part_changes_and_takes_away_what_an_earlier_one_has() -> None:
+    below = {"files": {"/a": "1", "/b": "2"}, "near": ["x"], "bus": True}
+    above = {"files": {"/b": False, "/c": "3"}, "near": ["y"], "bus": False}
+    assert without_false(merge(below, above)) == {"files": {"/a": "1", "/c": "3"}, "near": ["y"], "bus": False}
