@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -11,6 +11,10 @@ from gpudoctor.facts import Facts, Part, Record, Smoke
 from gpudoctor.remedies import Remedy
 from gpudoctor.speed import Speed
 from gpudoctor.window import Window
+
+if TYPE_CHECKING:
+    from gpudoctor.render import Format
+    from gpudoctor.render.view import View
 
 
 class Severity(Enum):
@@ -224,3 +228,36 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def findings_of(self, rule: str) -> tuple[Finding, ...]:
         """The findings of one rule."""
         return tuple(finding for finding in self.findings if finding.rule == rule)
+
+    def view(self, *, redact: bool = True) -> View:
+        """The report to be looked at: rich in a notebook, else text. ``redact`` False: with private values."""
+        from gpudoctor.render.view import view
+
+        return view(self, redact=redact)
+
+    def render(self, format: Format, *, redact: bool = True) -> str:  # noqa: A002 - the option's own name
+        """The report in a format of the command line (``json``, ``html``, ``markdown`` …), redacted like there.
+
+        The terminal's format is redacted here as well. Raises ValueError for a format that there is not.
+        """
+        from gpudoctor.render.view import as_text
+
+        return as_text(self, format, redact=redact)
+
+    def __str__(self) -> str:
+        """The report as on a terminal, without what must not leave the machine."""
+        return str(self.view())
+
+    def __repr__(self) -> str:
+        """One line; the fields hold private values, which a notebook would show to whomever it is given."""
+        return f"Report({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        cause = self.cause.rule if self.cause else None
+        return [("status", self.status), ("cause", cause), ("findings", len(self.findings))]
+
+    def _repr_html_(self) -> str:
+        return self.view()._repr_html_()
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return self.view()._repr_mimebundle_()
