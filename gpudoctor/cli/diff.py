@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ def diff(
     after: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
     format: options.FormatOption = Format.TERMINAL,  # noqa: A002
     verbose: options.VerboseOption = False,
+    no_redact: options.NoRedactOption = False,
 ) -> int:
     """What differs between two reports, most relevant first, and whether it explains the cause.
 
@@ -35,11 +37,19 @@ def diff(
     whole_streams()
     if format not in (Format.TERMINAL, Format.JSON):
         raise typer.BadParameter("a difference is shown as terminal or json", param_hint="--format")
-    reports = [judge(_facts(path)) for path in (before, after)]
+    shown = _redacted if format is Format.JSON and not no_redact else (lambda facts: facts)
+    reports = [judge(shown(_facts(path))) for path in (before, after)]
     found = difference(reports[0], reports[1], (before.name, after.name), judge)
     look = style(sys.stdout, os.environ, verbose=verbose)
     emit(*((as_json(found), "utf-8") if format is Format.JSON else (terminal(found, look), None)))
     return 0 if found.alike else _DIFFERENT
+
+
+def _redacted(facts: Facts) -> Facts:
+    """What leaves the machine; a user or a GPU has the same label on both sides, whichever it is."""
+    from gpudoctor.privacy import identify, redact
+
+    return redact(facts, identify(os.environ, platform.node()))[0]
 
 
 def _facts(path: Path) -> Facts:

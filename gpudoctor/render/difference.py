@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import json
+import sys
+from typing import Literal
 
 import msgspec
 from rich.text import Text
 
 from gpudoctor.difference import Change, Difference, Side
 from gpudoctor.render import text
+from gpudoctor.render.json import indented
 from gpudoctor.render.page import Page, Style
 from gpudoctor.render.summary import Mark
 
-SCHEMA = "gpudoctor.difference/1"
+SCHEMA: Literal["gpudoctor.difference/1"] = "gpudoctor.difference/1"
 
 _MARKS = {"healthy": Mark.OK, "warnings": Mark.WARNING, "broken": Mark.FAULT, "undetermined": Mark.UNKNOWN}
 _MOST_SHOWN = 40  # of the changes that explain nothing, unless all are asked for
@@ -63,11 +67,36 @@ def _changes(page: Page, changes: list[Change]) -> None:
     page.blank()
 
 
-def _value(value: str | None) -> str:
-    return "absent" if value is None else text.shorten(value)
+class DifferenceWire(msgspec.Struct, frozen=True, kw_only=True):
+    """The difference as JSON: ``before`` is the first file, ``after`` the second, what explains a cause comes first.
+
+    ``uncompared`` names what one of them did not look at.
+    """
+
+    schema: Literal["gpudoctor.difference/1"]
+    before: Side
+    after: Side
+    changes: tuple[Change, ...]
+    uncompared: tuple[str, ...]
 
 
 def as_json(found: Difference) -> str:
-    """The difference as indented JSON."""
-    plain = {"schema": SCHEMA, **msgspec.to_builtins(found)}
-    return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode() + "\n"
+    """The difference as indented JSON in ASCII, whatever its values hold."""
+    wire = DifferenceWire(
+        schema=SCHEMA, before=found.before, after=found.after, changes=found.changes, uncompared=found.uncompared
+    )
+    return indented(wire)
+
+
+def schema_text() -> str:
+    """The JSON Schema of that, as it is published in ``docs/difference.schema.json``."""
+    described = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "gpudoctor difference",
+        **msgspec.json.schema(DifferenceWire),
+    }
+    return json.dumps(described, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())

@@ -21,6 +21,11 @@ def json_report(report: Report, *, fail_on: FailOn = "error", compact: bool = Fa
     wire = to_wire(report, fail_on=fail_on)
     if compact:
         return _compact(wire) + "\n"
+    return indented(wire)
+
+
+def indented(wire: msgspec.Struct) -> str:
+    """A value of the wire format as indented JSON in ASCII, ending with a line feed."""
     plain = _clean(msgspec.to_builtins(wire, order="deterministic"))
     return json.dumps(plain, allow_nan=False, indent=2) + "\n"
 

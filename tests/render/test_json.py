@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -14,11 +15,15 @@ from msgspec.structs import replace
 
 from gpudoctor.facts import Environment, decode
 from gpudoctor.findings import Report
+from gpudoctor.pasted import triage
 from gpudoctor.render import Options, render
 from gpudoctor.render.json import json_report
 from gpudoctor.wire import failure_report, schema
 from tests import reports
+from tests.cases.render import cases, held_out
+from tests.cases.render import render as text_of
 
+_STEP = 40
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 
 
@@ -39,6 +44,16 @@ def test_every_report_is_valid_by_the_schema_and_plain_ascii(make: Callable[[], 
     VALIDATOR.validate(_read(text))
     assert text.isascii()
     assert all(character.isprintable() or character == "\n" for character in text)
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_the_report_on_every_case_is_valid_by_the_published_schema(part: int) -> None:
+    published = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text("utf-8"))
+    validator = jsonschema.Draft202012Validator(published)
+    for case in (*cases(), *held_out())[part::_STEP]:
+        text = render(triage(text_of(case), case.id), "json", options=Options(compact=True))
+        errors = [error.message for error in validator.iter_errors(_read(text))]
+        assert (case.id, errors) == (case.id, [])
 
 
 def test_the_report_has_the_published_fields_in_their_order() -> None:
