@@ -1,7 +1,7 @@
 """The facts as a block of text that survives a ticket: e-mail, an issue form, a quotation, a chat.
 
-The block is a line ``gpudoctor-facts:1:LENGTH:CHECKSUM:``, lines of base64 without padding, and a line
-``:gpudoctor-facts-end``. It holds the facts as JSON, compressed with zlib. LENGTH counts the characters of base64,
+The block is a line ``gpudoctor:facts:1:LENGTH:CHECKSUM:``, lines of base64 without padding, and a line
+``:gpudoctor:end``. It holds the facts as JSON, compressed with zlib. LENGTH counts the characters of base64,
 CHECKSUM is their CRC-32 in hexadecimal: line ends, quote marks, blanks and other signs between them do not count, so
 lines may be wrapped, quoted and indented. What cannot be restored exactly is no facts at all.
 """
@@ -19,17 +19,17 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
-from gpudoctor.facts import COLLECTED, Facts, KernelLog, decode, encode
+from gpudoctor.facts import COLLECTED, SCHEMA, Facts, KernelLog, decode, encode
 
-MARK = "gpudoctor-facts:"
-END = ":gpudoctor-facts-end"
+MARK = "gpudoctor:facts:"
+END = ":gpudoctor:end"
 
 _WIDTH = 72  # two levels of quotation stay below the 78 columns that mail programs wrap at
 _MOST_ENCODED = 100_000  # characters
 _MOST_JSON = 16 << 20  # bytes: hundreds of times more than any machine's facts
 _MOST_BLOCKS = 8
 _MOST_AROUND = 4  # times the block's length: what quotation may add to it
-_HEAD = re.compile(r"gpudoctor-facts:1:(\d{1,6}):([0-9a-f]{8}):")
+_HEAD = re.compile(r"gpudoctor:facts:1:(\d{1,6}):([0-9a-f]{8}):")
 _FOREIGN = re.compile(r"[^A-Za-z0-9+/]+")
 
 
@@ -152,6 +152,8 @@ def _facts(text: str) -> Facts | None:
 def _restored(content: bytes) -> Facts:
     """The facts of what a block holds: their own JSON, or what the standalone collector saw. Raises ValueError."""
     if COLLECTED.encode() not in content[:100]:
+        if SCHEMA.encode() not in content[:100]:
+            raise ValueError("no facts")
         return decode(content)
     from gpudoctor.collector.told import facts_of
 
