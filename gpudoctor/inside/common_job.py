@@ -151,6 +151,12 @@ def proof(name, holds, detail="", required=False):
     return {"name": name, "holds": holds, "detail": detail[:500], "required": required}
 
 
+def _late_mean(losses):
+    """The mean of the last quarter: of a few images the loss jumps."""
+    late = losses[-(len(losses) // 4 or 1) :]
+    return sum(late) / len(late)
+
+
 class Learnt:
     """A lesson, who learnt it, and how it went. ``whole``: all steps were taken."""
 
@@ -172,6 +178,8 @@ class Job:
         self.until = time.time() + go["seconds"] if go.get("seconds") else None
         self.wants_parts, self.wants_speedup = bool(go.get("parts")), bool(go.get("speedup"))
         self.lessons = [make() for make in NETWORKS]
+        for lesson in self.lessons:
+            lesson.rate *= min(1.0, self.batch / 16.0)  # a few images at a time are learnt in small steps
         self.learnt = []
         self.wrong = []
 
@@ -252,9 +260,9 @@ class Job:
         changed = [distance(one.learner.weights(), one.lesson.weights) for one in self.learnt]
         details = ["by %.2g of their size" % share for share in changed]
         yield proof("weights-changed", min(changed) > 1e-6, self._told(details), True)
-        whole = [one.losses for one in self.learnt if one.whole]
-        details = ["from %.3g to %.3g" % (losses[0], losses[-1]) for losses in whole]
-        yield proof("loss-fell", all(losses[-1] < 0.5 * losses[0] for losses in whole), self._told(details), True)
+        ends = [(one.losses[0], _late_mean(one.losses)) for one in self.learnt if one.whole]
+        details = ["from %.3g to %.3g" % end for end in ends]
+        yield proof("loss-fell", all(last < 0.5 * first for first, last in ends), self._told(details), True)
 
     def _told(self, details):
         """The first network's detail, then those of the others with their names."""

@@ -104,6 +104,19 @@ def test_the_best_of_several_rows_counts(job: Any) -> None:
     assert device.runs == 1 + 5 * 5  # rows of 50 ms
 
 
+def test_one_long_run_is_not_repeated_five_times(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, now = job.Bench(Device(1 << 30), True), [0.0]
+
+    def clock(_: object, runs: int) -> float:
+        now[0] += 4.0 * runs
+        return 4.0 * runs
+
+    bench.clock = clock
+    monkeypatch.setattr(job.time, "time", lambda: now[0])
+    assert bench.best(lambda: None) == 4.0
+    assert now[0] == 8.0
+
+
 def run(job: Any, device: Device, able: dict[str, Any], until: float | None = None) -> dict[str, dict[str, Any]]:
     device.parts = lambda: able  # type: ignore[attr-defined]
     job.Parts(device, device, True, until).run()

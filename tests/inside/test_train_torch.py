@@ -208,6 +208,12 @@ print(json.dumps([
     assert asked(torch_python, "torch", f"torch = framework.torch\n{script}") == [[[600, 3, 32, 32]] * 3, True]
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_few_images_at_a_time_are_learnt_as_well(torch_python: Path, batch: int) -> None:
+    messages = converse(torch_python, "torch", {"device": "cpu", "steps": 200, "batch": batch})
+    assert {proof["name"]: proof["holds"] for proof in told(messages, "proof")} == dict.fromkeys(PROOFS, True)
+
+
 def test_where_time_is_over_only_the_first_network_learns(torch_python: Path) -> None:
     messages = converse(torch_python, "torch", {"device": "cpu", "steps": 40, "seconds": 1e-3, "parts": True})
     assert steps(messages) == {"convolutional": [*range(0, 40, 2), 39]}
