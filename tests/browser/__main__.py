@@ -14,7 +14,7 @@ from pathlib import Path
 from gpudoctor.findings import Report
 from gpudoctor.privacy import redact_report
 from gpudoctor.render.html import html_report
-from tests.browser.checks import CHECKS
+from tests.browser.checks import CHECKS, FAULTS
 from tests.browser.chrome import NoBrowserError, Tab, browser, program
 from tests.render.pages import PAGES
 
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         print(f"NOT RUN: {error}", file=sys.stderr)  # noqa: T201 - a command of its own
         return 2
     failed = passed = 0
-    for name, faults in _looks(folder):
+    for name, faults in (*_self(folder), *_looks(folder)):
         failed += bool(faults)
         passed += not faults
         for fault in faults:
@@ -48,6 +48,17 @@ def _looks(folder: Path) -> Iterator[tuple[str, list[str]]]:
                 for dark in (False, True):
                     look = f"{name}-{size}-{'dark' if dark else 'light'}"
                     yield look, _look(tab, make(), size, dark, folder / look)
+
+
+def _self(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Every check is worth something: it finds a fault in a page that is made of faults."""
+    page = folder / "faults.html"
+    page.write_text(FAULTS, "utf-8")
+    with browser() as started:
+        tab = Tab(started)
+        tab.open(page, width=390, height=844)
+        for check in CHECKS:
+            yield f"check-{check.__name__}", [] if list(check(tab)) else ["finds no fault in a page made of faults"]
 
 
 def _look(tab: Tab, report: Report, size: str, dark: bool, path: Path) -> list[str]:

@@ -148,3 +148,12 @@ def markup(tab: Tab) -> Iterator[str]:
 
 
 CHECKS: tuple[Check, ...] = (overflow, keyboard, names, filtering, copying, markup, requests, console)
+
+FAULTS = """<!doctype html><title>faults</title><h1>One</h1><h3>Three</h3>
+<style>button { outline: none !important }</style>
+<div style="width: 2000px">wider than any telephone</div>
+<div class="command"><code>echo</code><button class="copy" tabindex="-1"></button></div>
+<div class="filter"><input id="filter"><p role="status"></p></div><table class="facts"><tr><td>none</td></tr></table>
+<p id="said"></p><a href="https://127.0.0.1:9/">away</a><img src="https://127.0.0.1:9/one.png" onerror="void 0">
+<script>console.error("fault")</script>"""
+"""A page in which every check finds something."""

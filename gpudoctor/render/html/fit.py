@@ -53,16 +53,15 @@ def driver_fit(need: Need, driver: DriverRange | None) -> Judged:
     if need.driver is None or driver is None:
         return Mark.UNKNOWN, "not known whether the driver runs it"
     if need.driver == "too-old":
-        minimum = f"; it needs {need.minimum} or newer" if need.minimum else ""
-        return Mark.FAULT, f"the driver is too old{minimum}"
+        return Mark.FAULT, f"needs driver {need.minimum} or newer" if need.minimum else "the driver is too old"
     return Mark.OK, "the driver runs it"
 
 
 _WAYS: dict[str, Judged] = {
     "native": (Mark.OK, "machine code"),
-    "jit": (Mark.WARNING, "PTX alone, which the driver compiles"),
-    "jit-refused": (Mark.FAULT, "PTX alone, too new for the driver to compile"),
-    "uncertain": (Mark.WARNING, "machine code of a sibling, not guaranteed"),
+    "jit": (Mark.WARNING, "PTX alone, compiled by the driver"),
+    "jit-refused": (Mark.FAULT, "PTX too new for the driver"),
+    "uncertain": (Mark.WARNING, "code of a sibling, not guaranteed"),
     "none": (Mark.FAULT, "no code"),
     "unknown": (Mark.UNKNOWN, "the build does not say"),
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from gpudoctor.relations import Capability, CodeTarget, Coverage, CudaVersion, parse_targets, runs_on
+from gpudoctor.render import text
 from gpudoctor.render.html import fit
 from gpudoctor.render.html.markup import NOTHING, Markup, element, joined
 from gpudoctor.render.html.parts import GLYPHS, Place, mark
@@ -276,7 +277,9 @@ def _code_row(
 ) -> Iterator[Markup]:
     judged = [fit.gpu_fit(need, reach) for reach in need.reaches]
     sign = fit.worst([one[0] for one in judged])
-    words = next(told for one, told in judged if one is sign)
+    gpu, words = next((gpu, told) for gpu, (one, told) in zip(window.gpus, judged, strict=False) if one is sign)
+    if len(window.gpus) > 1:
+        words = f"GPU {text.ranges(gpu.gpus)}: {words}"
     yield from _Row(f"{fit.build_name(need)} holds", words, sign).labels(top, width)
     y = top + _words_height(width) + _CELL / 2
     own = {_capability(gpu): judge[0] for gpu, judge in zip(window.gpus, judged, strict=False)}
