@@ -76,6 +76,11 @@ def test_an_entry_without_a_meaning_is_refused() -> None:
 
 
 def test_a_later_part_changes_and_takes_away_what_an_earlier_one_has() -> None:
-    below = {"files": {"/a": "1", "/b": "2"}, "near": ["x"], "bus": True}
-    above = {"files": {"/b": False, "/c": "3"}, "near": ["y"], "bus": False}
-    assert without_false(merge(below, above)) == {"files": {"/a": "1", "/c": "3"}, "near": ["y"], "bus": False}
+    below = {"files": {"/a": "1", "/b": "2"}, "environ": {"A": "1", "B": "2"}, "near": ["x"], "bus": True}
+    above = {"files": {"/b": False, "/c": "3"}, "environ": {"B": False}, "near": ["y"], "bus": False}
+    assert without_false(merge(below, above)) == {
+        "files": {"/a": "1", "/b": False, "/c": "3"},
+        "environ": {"A": "1"},
+        "near": ["y"],
+        "bus": False,
+    }

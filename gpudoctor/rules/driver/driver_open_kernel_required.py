@@ -24,10 +24,10 @@ from __future__ import annotations
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import CudaDriver, DriverFiles, Gpus, KernelDriver, Nvml, PciDevices, System, Wsl
 from gpudoctor.findings import Found, NotApplicable, Verdict
-from gpudoctor.matrix import Matrix
+from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import InstallDriver
 from gpudoctor.rules._printed import SILENT, heard, works
-from gpudoctor.rules._silicon import module_flavour, silicon
+from gpudoctor.rules._silicon import branch_number, module_flavour, silicon
 from gpudoctor.views import Printed
 
 RULE = Rule(
@@ -63,6 +63,8 @@ def proprietary_on_a_gpu_that_needs_open(
     if fact.flavour == "open":
         return None
     for gpu in silicon(pci, gpus, nvml, matrix):
+        if _before_the_gpu(module, gpu.architecture.first_branch, matrix):
+            return NotApplicable("the driver is older than the GPU, in either flavour")
         if gpu.architecture.open_kernel == "required" and gpu.driven is not True:
             version = f" {module.version}" if module and module.version else ""
             return Found(
@@ -72,6 +74,14 @@ def proprietary_on_a_gpu_that_needs_open(
                 remedies=(InstallDriver(capability=gpu.architecture.capability, open_kernel=True),),
             )
     return None
+
+
+def _before_the_gpu(module: KernelDriver | None, first_branch: str | None, matrix: Matrix) -> bool:
+    first = branch_number(first_branch)
+    if first is None or module is None or module.version is None:
+        return False
+    branch = matrix.driver_branch(module.version, "linux")
+    return not isinstance(branch, Unlisted) and branch.number < first
 
 
 @RULE.detector

@@ -21,6 +21,10 @@ HANG: Fault = "hang"
 SPIN: Fault = "spin"
 SEGV: Fault = "segv"
 ABORT: Fault = "abort"
+FLOOD: Fault = "flood"
+"""The function prints without end."""
+SLOW: Fault = "slow"
+"""The function takes half a second, and then works."""
 
 
 def error(code: int) -> Fault:

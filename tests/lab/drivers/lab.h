@@ -3,7 +3,7 @@
  * The environment variable GPUDOCTOR_LAB_MACHINE names a file of key=value lines; a byte of a value may be written
  * as %XX. A reading whose key is absent is one that this GPU does not support. tests/lab/drivers/fake.py writes it.
  *
- *   fault.<function>[.<gpu>] = [after N] error N | hang | spin | segv | abort | exit N | print TEXT
+ *   fault.<function>[.<gpu>] = [after N] error N | hang | slow | spin | flood | segv | abort | exit N | print TEXT
  */
 #ifndef GPUDOCTOR_LAB_H
 #define GPUDOCTOR_LAB_H
@@ -106,6 +106,8 @@ static int lab_act(const char *described) {
     if (!strncmp(fault, "error ", 6)) return atoi(fault + 6);
     if (!strcmp(fault, "hang")) for (;;) pause();
     if (!strcmp(fault, "spin")) for (;;) spin++;
+    if (!strcmp(fault, "flood")) for (;;) fputs("a line that says nothing\n", stdout);
+    if (!strcmp(fault, "slow")) return usleep(500000);
     if (!strcmp(fault, "segv")) *(volatile int *)(size_t)(spin + 8) = 1;
     if (!strcmp(fault, "abort")) abort();
     if (!strncmp(fault, "exit ", 5)) _exit(atoi(fault + 5));

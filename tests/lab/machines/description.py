@@ -107,7 +107,7 @@ class Description(_Table, frozen=True, kw_only=True):
     faults: dict[str, str] = {}
     without: tuple[str, ...] = ()
     machine: dict[str, Any] = {}
-    files: dict[str, str | Entry] = {}
+    files: dict[str, str | Entry | Literal[False]] = {}
     libraries: dict[str, Library] = {}
     cached: tuple[str, ...] = ()
     opens: dict[str, Node] = {}
@@ -166,11 +166,11 @@ def merge(*tables: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-_OPEN_TABLES = ("files", "environ", "packages", "faults", "libraries", "opens")
+_OPEN_TABLES = ("environ", "packages", "faults", "libraries", "opens")
 
 
 def without_false(table: dict[str, Any]) -> dict[str, Any]:
-    """The table without the entries that a later part took away."""
+    """The table without the entries that a later part took away; paths stay, for they take away generated ones too."""
     kept = {key: value for key, value in table.items() if value is not False or key in ("bus", "nodes")}
     for key in _OPEN_TABLES:
         if key in kept:

@@ -11,11 +11,11 @@ import msgspec
 
 from tests.lab.drivers.fake import MIB, FakeGpu, Machine, MigSlice, Process
 from tests.lab.machines.description import Description, Driver, Entry
-from tests.probes.roots import FOLDER, UNREADABLE, Content, Link, Root
+from tests.probes.roots import FOLDER, UNREADABLE, Content, Link, Root, changed
 
 # ------------------------------------------------------------------------------------------------------------ GPUs
 
-_OWN = frozenset({"model", "count", "absent", "bound", "revision"})  # entries that are not fields of FakeGpu
+_OWN = frozenset({"model", "count", "absent", "bound", "driven", "revision"})  # entries that are not fields of FakeGpu
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +92,7 @@ def machine(description: Description) -> Machine:
     more = {key: _value("", value) for key, value in description.machine.items()}
     if driver is not None:
         more = {"driver": driver.version, "cuda_version": driver.cuda, **more}
-    fakes = tuple(fake for _, fake in gpus(description))
+    fakes = tuple(fake for entry, fake in gpus(description) if entry.get("driven", True))
     return Machine(gpus=fakes, faults=description.faults, without=description.without, **more)
 
 
@@ -102,8 +102,11 @@ def machine(description: Description) -> Machine:
 def root(description: Description) -> Root:
     """Every file of the machine but the driver's libraries, the Python environment and what links need a place for."""
     generated: Root = {**_bus(description), **_driver(description), **_cache(description)}
-    own = {put(path, description): _content(entry, description) for path, entry in description.files.items()}
-    return {**generated, **own}
+    own = {
+        put(path, description): None if entry is False else _content(entry, description)
+        for path, entry in description.files.items()
+    }
+    return changed(generated, own)
 
 
 def put(text: str, description: Description) -> str:

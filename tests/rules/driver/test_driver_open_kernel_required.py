@@ -22,6 +22,12 @@ def test_the_open_module_is_right() -> None:
     assert outcome(change(CLOSED, kernel_driver={"flavour": "open"}), RULE) == "passed"
 
 
+def test_a_driver_from_before_the_gpu_is_too_old_in_either_flavour() -> None:
+    old = change(CLOSED, nvml={"driver": "550.163.01"}, kernel_driver={"version": "550.163.01"})
+    assert verdict(old) == ("broken", "driver-too-old-for-gpu")
+    assert outcome(old, RULE) == "not-applicable"
+
+
 def test_older_gpus_run_with_the_proprietary_module() -> None:
     assert outcome(change(kernel_driver={"flavour": "proprietary"}), RULE) == "passed"
 

@@ -23,6 +23,7 @@ _PLACE, _, _FAULT = os.environ.get("IMITATION_FAULT", "nowhere:nothing").partiti
 
 
 _poisoned = []
+_late = []
 
 
 class OutOfMemoryError(RuntimeError):
@@ -53,6 +54,13 @@ def _reach(place):
     elif _FAULT == "poison":
         _poisoned.append(place)
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    elif _FAULT == "slow":
+        if not _late:
+            time.sleep(0.5)
+        _late.append(place)
+    elif _FAULT == "flood":
+        while True:
+            os.write(1, b"a line that says nothing\n" * 1000)
     elif _FAULT == "chat":
         os.write(1, b"garbage without an end \xff\xfe")
         print("@gpudoctor {not a message")

@@ -1,0 +1,368 @@
+"""How each fault is made at each place, and what gpudoctor's report then comes to, on an otherwise good machine.
+
+A place is a function from the fault and an empty folder to a report. The children are real, only their limits are
+short.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import msgspec
+
+from gpudoctor import plugins
+from gpudoctor.children import Limits
+from gpudoctor.facts import Facts, Fact, FrameworkName, Gpu, Missing
+from gpudoctor.findings import Report
+from gpudoctor.outside import Outside
+from gpudoctor.probes import container, driver, host, look, toolkit
+from gpudoctor.probes.background import Background
+from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
+from gpudoctor.probes.cuda_witness import CudaWitness
+from gpudoctor.probes.nvml import nvml
+from gpudoctor.probes.nvml_record import Record
+from gpudoctor.probes.target import NotAnInterpreter, choose, collect
+from gpudoctor.report import judge
+from gpudoctor.smoke import Jobs, Plan
+from gpudoctor.world import World
+from tests.cli.run import ROOT
+from tests.good import GOOD, change, only, with_framework
+from tests.lab.drivers.fake import FLOOD, HANG, SEGV, SLOW, FakeGpu, Machine, error, install, prints
+from tests.lab.faults.table import Fault, Place
+from tests.probes.roots import ENVIRON, RICH, write_root
+
+IDLE = 1.0
+SECONDS = 20.0
+IMITATIONS = ROOT / "tests" / "lab" / "imitations"
+
+Look = Callable[[Fault, Path], "str"]
+
+
+def limits() -> Limits:
+    """So long until a child counts as hung, and for everything."""
+    return Limits.within(SECONDS, IDLE)
+
+
+# ------------------------------------------------------------------------------------------ what a report comes to
+
+
+def outcome(report: Report) -> str:
+    """One cell of the table: the rule, or what becomes of that which could not be seen."""
+    if report.cause is not None:
+        return report.cause.rule
+    if report.candidates:
+        return " or ".join(candidate.rule for candidate in report.candidates)
+    if report.unknown:
+        assert all(one.why for one in report.unknown)
+        return "unknown"
+    assert report.status in ("healthy", "warnings"), report.status
+    return "named" if unseen(report.facts) or crashed(report) else "whole"
+
+
+def unseen(value: Any) -> list[str]:
+    """What could not be seen, wherever it is in the facts, each with its kind and place; what GOOD lacks not counted."""
+    return sorted(set(_unseen(value)) - set(_unseen(GOOD)))
+
+
+def _unseen(value: Any) -> Iterator[str]:
+    if isinstance(value, Missing):
+        yield str(value)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _unseen(getattr(value, name))
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _unseen(one)
+
+
+def crashed(report: Report) -> list[str]:
+    """The rules and plug-ins that came to no result."""
+    return [one.rule for one in report.outcomes if one.outcome == "crashed"]
+
+
+@contextmanager
+def starts_refused() -> Iterator[None]:
+    """No process can be started: RLIMIT_NPROC, a cgroup's pids.max, a seccomp profile."""
+    refusal = BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    with mock.patch.object(subprocess, "Popen", side_effect=refusal):
+        yield
+
+
+# ---------------------------------------------------------------------------------------------- the driver's libraries
+
+_FILE_FAULTS = ("missing", "denied", "garbage", "empty", "truncated")
+_CALL_FAULTS: Mapping[Fault, str] = {"hang": HANG, "crash": SEGV, "endless": FLOOD, "slow": SLOW}
+NOISE = prints('garbage\n@gpudoctor {"values": 7\n@gpudoctor [1]\n@gpudoctor {}\nno end')
+
+
+def driver_with(fault: Fault, folder: Path, soname: str, call: str) -> World:
+    """This machine with a driver whose library, or one call of it, has that fault."""
+    if fault in _FILE_FAULTS:
+        return _broken_library(fault, folder, soname)
+    return driver_calls(fault, folder, call)
+
+
+def driver_calls(fault: Fault, folder: Path, call: str) -> World:
+    """The same, the fault being that call's."""
+    refused = {call: error(999)}
+    if fault == "not UTF-8":
+        machine = Machine(gpus=(FakeGpu(name=b"NVIDIA \xff\xfe", uuid=b"GPU-\xff\xfe\x80"),))
+    elif fault in ("denied", "refused start", "missing"):
+        machine = Machine(faults={call: error(4 if call.startswith("nvml") else 800)})
+    elif fault == "missing":
+        machine = Machine(faults=refused, without=(call,))
+    elif fault == "garbage":
+        machine = Machine(faults={call: NOISE})
+    else:
+        machine = Machine(faults={call: _CALL_FAULTS[fault]})
+    return World(environ={**os.environ, **install(folder / "driver", machine)})
+
+
+def _broken_library(fault: Fault, folder: Path, soname: str) -> World:
+    world = World(environ={**os.environ, **install(folder / "driver", Machine())})
+    library = folder / "driver" / "lib" / soname
+    whole = library.read_bytes()
+    library.unlink()
+    if fault == "denied":  # root may read everything: a folder in its place is what it may not map
+        library.mkdir()
+    elif fault != "missing":
+        library.write_bytes({"garbage": b"garbage" * 1000, "empty": b"", "truncated": whole[: len(whole) // 2]}[fault])
+    return world
+
+
+def _at_nvml(fault: Fault, folder: Path) -> Report:
+    answer = nvml(driver_with(fault, folder, "libnvidia-ml.so.1", "nvmlInitWithFlags"), limits())
+    return judge(change(nvml=answer.nvml, gpus=answer.gpus))
+
+
+def _at_one_gpu(fault: Fault, folder: Path) -> Report:
+    answer = nvml(driver_calls(fault, folder, "nvmlDeviceGetEccMode"), limits())
+    return judge(change(nvml=answer.nvml, gpus=answer.gpus))
+
+
+def _at_libcuda(fault: Fault, folder: Path) -> Report:
+    return judge(change(cuda=cuda_driver(driver_with(fault, folder, "libcuda.so.1", "cuInit"), limits())))
+
+
+# ------------------------------------------------------------------------------------------ the Python under test
+
+_SCRIPTS: Mapping[Fault, str] = {
+    "hang": "exec sleep 600",
+    "crash": "kill -SEGV $$",
+    "garbage": "cat > /dev/null; echo '@gpudoctor {\"interpreter\": 7}'",
+    "empty": "exit 0",
+    "truncated": "cat > /dev/null; printf '@gpudoctor {\"broken\": {'",
+    "endless": "exec yes",
+    "not UTF-8": "cat > /dev/null; printf '@gpudoctor \\377\\376\\n'",
+}
+
+
+def _at_python(fault: Fault, folder: Path) -> Report:
+    python = folder / "python"
+    if fault in _SCRIPTS:
+        script = _SCRIPTS[fault]
+    else:
+        script = f"sleep 0.5; exec '{sys.executable}' \"$@\""
+    if fault != "missing":
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o644 if fault == "denied" else 0o755)
+    told = collect(World(), choose(str(python), {}).executable, limits())
+    fields = ("interpreter", "packages", "pins", "shadows", "other_environments")
+    facts = change(**{name: getattr(told, name) for name in fields})
+    return judge(facts if fault == "slow" else change(facts, frameworks=told.frameworks))
+
+
+# --------------------------------------------------------------------------------------- frameworks and their stages
+
+
+class Grown(msgspec.Struct, frozen=True):
+    """What a witness sees of a GPU whose memory is being taken."""
+
+    used: int
+    processes: tuple[Any, ...] = ()
+    listed: int | None = 0
+
+
+def growing() -> Callable[..., Any]:
+    """A witness to whom the job's memory shows."""
+    seen = iter(range(0, 1 << 60, 8 << 30))
+    return lambda *_: Grown(next(seen))
+
+
+def _trained(name: FrameworkName, environ: Mapping[str, str], **more: Any) -> Report:
+    plan: dict[str, Any] = {
+        "executable": sys.executable,
+        "frameworks": (name,),
+        "environ": {**os.environ, **environ},
+        "limits": limits(),
+        "decide": lambda *_: "gpu",
+        "steps": 40,
+        "witness": growing(),
+        **more,
+    }
+    with Jobs(Plan(**plan)) as jobs:
+        jobs.run((Gpu(source="test", index=0, name="Imitation GPU"),))
+        known = jobs.known()
+    facts = only(name if name != "jax" else "torch")
+    if name == "jax":
+        torch = facts.framework("torch")
+        assert torch is not None
+        facts = msgspec.structs.replace(facts, frameworks=msgspec.structs.replace(facts.frameworks, frameworks=(msgspec.structs.replace(torch, name="jax"),)))  # type: ignore[type-var]
+    return judge(change(with_framework(name, facts, imported=known.imported[name]), smokes=known.smokes))
+
+
+def _stage(place: str) -> Callable[[Fault, Path], Report]:
+    faults: Mapping[Fault, str] = {
+        "denied": "memory",
+        "hang": "hang",
+        "crash": "crash",
+        "garbage": "chat",
+        "truncated": "exit",
+        "endless": "flood",
+        "not UTF-8": "chat",
+        "slow": "slow",
+        "empty": "raise",
+    }
+
+    def at(fault: Fault, folder: Path) -> Report:
+        return _trained("torch", {"PYTHONPATH": str(IMITATIONS), "IMITATION_FAULT": f"{place}:{faults[fault]}"})
+
+    return at
+
+
+def _import_of(name: FrameworkName) -> Callable[[Fault, Path], Report]:
+    imitation = IMITATIONS / name / "__init__.py"
+    whole = imitation.read_bytes() if imitation.exists() else b"__version__ = '9.9.9'\n"
+    texts: Mapping[Fault, bytes] = {
+        "denied": b"raise PermissionError(13, 'Permission denied', 'lib" + name.encode() + b".so')",
+        "hang": b"import time; time.sleep(600)",
+        "crash": b"import os; os.kill(os.getpid(), 11)",
+        "garbage": b"\x7fELF no Python",
+        "empty": b"",
+        "truncated": whole[: len(whole) // 2] + b"\n(",
+        "endless": b"while True: print('a line that says nothing')",
+        "not UTF-8": b"name = '\xff\xfe'\n",
+        "slow": b"import time; time.sleep(0.5)\n" + whole.replace(b"from __future__", b"#"),
+    }
+
+    def at(fault: Fault, folder: Path) -> Report:
+        (folder / name).mkdir(exist_ok=True)
+        if fault in texts:
+            (folder / name / "__init__.py").write_bytes(texts[fault])
+        return _trained(name, {"PYTHONPATH": str(folder)})
+
+    return at
+
+
+# ------------------------------------------------------------------------------------------------------ witnesses
+
+
+def _beside(**more: Any) -> Report:
+    return _trained("torch", {"PYTHONPATH": str(IMITATIONS)}, **more)
+
+
+def _at_nvml_witness(fault: Fault, folder: Path) -> Report:
+    world = driver_with(fault, folder, "libnvidia-ml.so.1", "nvmlInitWithFlags")
+    with Outside(world, limits()) as outside, mock.patch("gpudoctor.outside._SECONDS", 8.0):
+        with mock.patch("gpudoctor.probes.nvml._IDLE_SECONDS", IDLE):
+            return _beside(witness=outside.look)
+
+
+def _at_cuda_witness(fault: Fault, folder: Path) -> Report:
+    world = driver_with(fault, folder, "libcuda.so.1", "cuInit")
+    with CudaWitness(world, limits(), pci="0000:17:00.0") as opened:
+        return _beside(witness=lambda *_: opened.look())
+
+
+def _at_record(fault: Fault, folder: Path) -> Report:
+    world = driver_with(fault, folder, "libnvidia-ml.so.1", "nvmlInitWithFlags")
+    return _beside(record=lambda gpus: Record(world, gpus, limits()))
+
+
+# -------------------------------------------------------------------------------------------------------- plug-ins
+
+_PROBE = """\
+import os, sys, time
+from gpudoctor.facts import Extra
+def probe(world):
+    {body}
+    return Extra(name="made", source="test", values={{}})
+"""
+_BODIES: Mapping[Fault, str] = {
+    "denied": "open('/proc/self/mem', 'rb').read(1)",
+    "hang": "time.sleep(600)",
+    "crash": "os.kill(os.getpid(), 11)",
+    "garbage": "return 'nonsense'",
+    "empty": "return None",
+    "truncated": "os.write(1, b'@gpudoctor {\"extras\"'); os._exit(0)",
+    "endless": "while True: print('a line that says nothing')",
+    "not UTF-8": "return Extra(name='made', source='test', values={'x': '\\udcff'})",
+    "slow": "time.sleep(0.5)",
+}
+
+
+def _at_plugin(fault: Fault, folder: Path) -> Report:
+    name = f"made_{fault.replace(' ', '_').replace('-', '_')}".lower()
+    if fault != "missing":
+        (folder / f"{name}.py").write_text(_PROBE.format(body=_BODIES.get(fault, "pass")))
+    entry = plugins.Entry("gpudoctor.probes", "made", f"{name}:probe", "made")
+    with mock.patch.object(plugins, "entries", lambda: (entry,)), mock.patch.object(sys, "path", [*sys.path, str(folder)]):
+        with plugins.Session() as session:
+            return session.judge(GOOD, look=True, limits=Limits.within(3.0))
+
+
+PLACES: Mapping[Place, Callable[[Fault, Path], Report]] = {
+    "NVML": _at_nvml,
+    "one GPU in NVML": _at_one_gpu,
+    "libcuda": _at_libcuda,
+    "Python under test": _at_python,
+    "witness (NVML)": _at_nvml_witness,
+    "witness (CUDA)": _at_cuda_witness,
+    "record (NVML)": _at_record,
+    "import torch": _import_of("torch"),
+    "import tensorflow": _import_of("tensorflow"),
+    "import jax": _import_of("jax"),
+    "stage init": _stage("init"),
+    "stage copy": _stage("copy"),
+    "stage compute": _stage("compute"),
+    "stage train": _stage("train"),
+    "stage verify": _stage("verify"),
+    "stage parts": _stage("product"),
+    "plug-in": _at_plugin,
+}
+
+
+def seen(place: Place, fault: Fault, folder: Path) -> str:
+    """What the report comes to."""
+    try:
+        with starts_refused() if fault == "refused start" else nullcontext():
+            return outcome(PLACES[place](fault, folder))
+    except NotAnInterpreter:
+        return "refused"
+
+
+if __name__ == "__main__":
+    import tempfile
+    from tests.lab.faults.table import FAULTS
+    wanted = sys.argv[1:]
+    for place in PLACES:
+        if wanted and place not in wanted: continue
+        for fault in FAULTS:
+            start = time.monotonic()
+            try:
+                word = seen(place, fault, Path(tempfile.mkdtemp()))
+            except KeyError as e:
+                word = f"KeyError {e}"
+            except Exception as e:
+                word = f"!!! {type(e).__name__} {e}"
+            print(f"{place:20} {fault:14} {word:40} {time.monotonic()-start:.1f}", flush=True)
