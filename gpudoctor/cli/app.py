@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gpudoctor import __version__
+from gpudoctor.cli.collector import collector
 from gpudoctor.cli.diagnose import diagnose
 from gpudoctor.cli.diff import diff
 from gpudoctor.cli.explain import explain, rules
@@ -44,6 +45,7 @@ app.command(
     add_help_option=False,
 )(preflight)
 app.command(short_help="Judge pasted text from another machine.")(triage)
+app.command(short_help="A file that looks where nothing can be installed.")(collector)
 app.command(short_help="What differs between two reports, and does it explain the cause?")(diff)
 app.command(short_help="What a finding means, and how to fix it.")(explain)
 app.command(short_help="All rules with their severity.")(rules)

@@ -7,6 +7,7 @@ https://packaging.python.org/specifications/dependency-specifiers/
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,11 @@ from gpudoctor.facts import UnmetPin
 from gpudoctor.probes.target_answer import Copy
 
 _MOST_STEPS = 20_000
+_MOST_LINES = 1_000_000  # in all; an environment with 700 packages has some 50,000 to follow
+
+
+class EndlessError(ValueError):
+    """Requirements that refer to one another more often than any real environment's."""
 
 
 def unmet_pins(copies: Iterable[Copy], markers: Mapping[str, str]) -> tuple[UnmetPin, ...]:
@@ -27,7 +33,8 @@ def unmet_pins(copies: Iterable[Copy], markers: Mapping[str, str]) -> tuple[Unme
 
     A requirement with extras (``cuda-toolkit[cublas]==13.0.2``) brings the lines of that extra, counted as the
     asking package's own. No record says with which extras a package was installed: an extra counts as chosen when at
-    least half of what only it requires is installed, and some of that is required by nothing else.
+    least half of what only it requires is installed, and some of that is required by nothing else. Raises
+    :class:`EndlessError`.
     """
     return _Graph(tuple(copies), dict(markers)).unmet()
 
@@ -66,6 +73,8 @@ class _Graph:
     copies: tuple[Copy, ...]
     markers: dict[str, str]
     _lines: dict[tuple[str, str], list[Requirement]] = field(default_factory=dict)
+    _parsed: dict[str, list[tuple[str, Requirement]]] = field(default_factory=dict)
+    _followed: Counter[None] = field(default_factory=Counter)
 
     @cached_property
     def first(self) -> dict[str, Copy]:
@@ -110,23 +119,38 @@ class _Graph:
                 return
             package, wanted = waiting.pop(0)
             for line in self.lines(package, wanted):
+                self._follow()
                 yield line
                 for step in ((canonicalize_name(line.name), canonicalize_name(e)) for e in sorted(line.extras)):
                     if step not in seen and step[0] in self.first and (not guessed or self.chosen(*step)):
                         seen.add(step)
                         waiting.append(step)
 
+    def _follow(self) -> None:
+        self._followed[None] += 1
+        if self._followed[None] > _MOST_LINES:
+            raise EndlessError("the requirements refer to one another without end")
+
     def lines(self, name: str, extra: str = "") -> list[Requirement]:
         """The active lines of a package; with an extra only those that it adds."""
         key = (name, extra)
         if key not in self._lines:
-            parsed = [line for text in self.first[name].requires if (line := _requirement(text))]
             self._lines[key] = [
                 line
-                for line in parsed
+                for line in self._mentioning(name, extra)
                 if _active(line, self.markers, extra) and not (extra and _active(line, self.markers, ""))
             ]
         return self._lines[key]
+
+    def _mentioning(self, name: str, extra: str) -> Iterator[Requirement]:
+        """The lines of a package that may depend on an extra; all of them without one."""
+        if name not in self._parsed:
+            texts = self.first[name].requires
+            self._parsed[name] = [(canonicalize_name(text), line) for text in texts if (line := _requirement(text))]
+        for text, line in self._parsed[name]:
+            if extra in text:
+                self._follow()
+                yield line
 
     def extras(self, name: str) -> tuple[str, ...]:
         text = "\n".join(self.first[name].requires)
@@ -136,14 +160,19 @@ class _Graph:
         own = {canonicalize_name(line.name) for line in self.lines(name)}
         added = {canonicalize_name(line.name) for line in self.lines(name, extra)} - own
         present = added & set(self.first)
-        return bool(present) and 2 * len(present) >= len(added) and not present <= self.required_by_others(name)
+        if not present or 2 * len(present) < len(added):
+            return False
+        return any(self.askers[package] == (package in self.reached[name]) for package in present)
 
-    def required_by_others(self, name: str) -> set[str]:
-        found: set[str] = set()
-        for other in self.first:
-            if other != name:
-                found.update(canonicalize_name(line.name) for line in self.closure(other))
-        return found
+    @cached_property
+    def reached(self) -> dict[str, frozenset[str]]:
+        """What each package requires without its extras, and what that requires in turn."""
+        return {name: frozenset(canonicalize_name(line.name) for line in self.closure(name)) for name in self.first}
+
+    @cached_property
+    def askers(self) -> Counter[str]:
+        """How many packages reach each package."""
+        return Counter(package for reached in self.reached.values() for package in reached)
 
 
 def _plain(requirement: Requirement) -> str:

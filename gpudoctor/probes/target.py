@@ -28,7 +28,7 @@ from gpudoctor.facts import (
     Shadows,
 )
 from gpudoctor.probes import builds
-from gpudoctor.probes.pins import unmet_pins
+from gpudoctor.probes.pins import EndlessError, unmet_pins
 from gpudoctor.probes.target_answer import Answer, Copy, Orphan, Said
 from gpudoctor.probes.target_choice import NotAnInterpreter as NotAnInterpreter
 from gpudoctor.probes.target_choice import Target as Target
@@ -204,9 +204,11 @@ def _pins(answer: Answer) -> Maybe[Pins]:
         return hidden
     if answer.markers is None:
         return Missing("crashed", answer.broken.get("markers", "no answer"), f"{WHERE}, markers")
-    return Pins(
-        source="Requires-Dist of the installed packages", unmet=unmet_pins(answer.packages or (), answer.markers)
-    )
+    try:
+        unmet = unmet_pins(answer.packages or (), answer.markers)
+    except EndlessError as error:
+        return Missing("timed-out", str(error), f"{WHERE}, requirements")
+    return Pins(source="Requires-Dist of the installed packages", unmet=unmet)
 
 
 def _shadows(answer: Answer) -> Shadows:

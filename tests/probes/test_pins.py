@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpudoctor.facts import UnmetPin
-from gpudoctor.probes.pins import unmet_pins
+from gpudoctor.probes.pins import EndlessError, unmet_pins
 from gpudoctor.probes.target_answer import Copy
 
 LINUX = {
@@ -200,3 +200,19 @@ def test_a_plugin_of_another_release_is_unmet() -> None:
 def test_a_wheel_that_went_missing_below_the_plugin_is_told() -> None:
     found = unmet_pins((JAX, JAXLIB, plugin("0.6.0"), *wheels("cublas", "cusparse")), LINUX)
     assert {(entry.requirement, entry.found) for entry in found} == {("nvidia-cufft-cu12>=11", None)}
+
+
+def test_requirements_that_refer_to_one_another_without_end_are_given_up() -> None:
+    knot = [
+        copy(f"p{i}", "1.0", *(f'p{(i * 7 + j) % 400}[all]>=0; extra == "all"' for j in range(40)), f"p{i}[all]")
+        for i in range(400)
+    ]
+    with pytest.raises(EndlessError):
+        unmet_pins(knot, LINUX)
+
+
+def test_a_package_required_by_another_one_alone_does_not_choose_an_extra() -> None:
+    asking = copy("asking", "1.0", 'helper>=9; extra == "all"')
+    alone = (asking, copy("helper", "1.0"))
+    assert unmet_pins(alone, LINUX) == (pin("asking", "helper>=9", "1.0"),)
+    assert unmet_pins((*alone, copy("other", "1.0", "helper")), LINUX) == ()
