@@ -8,7 +8,7 @@ the machine; what goes first where it would have more is told by :data:`DROPPED`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpudoctor import ticket
@@ -94,7 +94,7 @@ def _fitting(parts: list[_Part], room: int) -> tuple[list[_Part], list[str]]:
 # and signs of a sentence around them. Not a word: a domain, a path, a commit, a key of an issue tracker, an option.
 _OPENING, _CLOSING = r"[(\u201c\u2018]", r"[)\u201d\u2019]"
 _WORD = re.compile(
-    rf"{_OPENING}?(?:×?[^\W_]+(?:[.,'\u2019/+×\u2013-][^\W_]+)*[%°]?|[…\u2013\u2014→×·≥≤]|[▁-█]+){_CLOSING}{{0,2}}"
+    rf"{_OPENING}?(?:×?[^\W_]+(?:[.,'\u2019/+×\u2013-][^\W_]+)*[%°]?|°[CF]|[…\u2013\u2014→×·≥≤]|[▁-█]+){_CLOSING}{{0,2}}"
     r"[.,;:!?…]{0,2}"
 )
 _NO_WORD = re.compile(
@@ -198,7 +198,7 @@ def _marked(mark: Mark, words: str) -> str:
 
 def _verdict(report: Report) -> Iterator[str]:
     if report.input is not None and report.input != "-":
-        yield f"{code(text.name(report.input))}:"
+        yield f"{code(text.name(_file_name(report.input)))}:"  # no folders: they may name persons
     head = summary.headline(report)
     yield f"## {_marked(head.mark, inline(head.sentence))}"
     cause = summary.cause_of(report)
@@ -214,6 +214,10 @@ def _verdict(report: Report) -> Iterator[str]:
         yield from _shell([command])
 
 
+def _file_name(path: str) -> str:
+    return re.split(r"[/\\]", path)[-1] or path
+
+
 def _named(finding: Finding) -> str:
     """The rule, and how sure it is."""
     return f"{code(finding.rule)} ({finding.confidence.value})"
@@ -224,11 +228,12 @@ def _title(finding: Finding) -> str:
     return f"{_marked(MARK_OF[finding.severity], inline(finding.title.rstrip('.')))}: {code(finding.rule)}{sure}"
 
 
-def _finding(report: Report, finding: Finding) -> Iterator[str]:
-    """All of a finding but its title."""
+def _finding(report: Report, finding: Finding, told_already: Container[tuple[str, ...]] = ()) -> Iterator[str]:
+    """All of a finding but its title, and the fixes that were told already."""
     yield from _detail(finding.detail)
     yield from _evidence(finding)
-    for number, fix in enumerate(finding.fixes[:_FIXES]):
+    fixes = [fix for fix in finding.fixes[:_FIXES] if not fix.commands or fix.commands not in told_already]
+    for number, fix in enumerate(fixes):
         yield from _fix(report, fix, "Or" if number else "Fix")
     if finding.settled_by:
         yield "**What would settle it:**"
@@ -384,9 +389,11 @@ def _further(report: Report) -> Iterator[str]:
     follows = [finding for finding in rest if finding.because_of is not None]
     if rest:
         yield "### Other findings"
+    told_already = {fix.commands for fix in cause.fixes} if cause else set()
     for finding in own[:_FINDINGS]:
         yield _title(finding)
-        yield from _finding(report, finding)
+        yield from _finding(report, finding, told_already)
+        told_already |= {fix.commands for fix in finding.fixes}
     if follows:
         lines = [f"- {_title(finding)}, because of {code(finding.because_of or '')}" for finding in follows]
         yield "\n".join(lines[:_FINDINGS])
