@@ -9,14 +9,19 @@ import pytest
 
 from tests.environments import Unmakeable, environment
 
-_FRAMEWORK_FIXTURES = ("torch_python", "tensorflow_python", "jax_python")
+_FRAMEWORK_FIXTURES = ("torch_python", "tensorflow_python", "jax_python", "old_tensorflow_python")
+# Downloads of hundreds of megabytes beyond the three frameworks.
+_HEAVY_FIXTURES = ("old_tensorflow_python",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that uses a real framework is marked so."""
+    """A test that uses a real framework is marked so, and one that needs more than the usual ones."""
     for item in items:
-        if set(_FRAMEWORK_FIXTURES) & set(getattr(item, "fixturenames", ())):
+        names = set(getattr(item, "fixturenames", ()))
+        if names & set(_FRAMEWORK_FIXTURES):
             item.add_marker("framework")
+        if names & set(_HEAVY_FIXTURES):
+            item.add_marker("heavy")
 
 
 def _python(name: str) -> Path:
@@ -44,3 +49,15 @@ def tensorflow_python() -> Path:
 def jax_python() -> Path:
     """The interpreter of an environment with JAX for the CPU."""
     return _python("jax")
+
+
+@pytest.fixture(scope="session")
+def notebook_python() -> Path:
+    """The interpreter of an environment that executes notebooks."""
+    return _python("notebook")
+
+
+@pytest.fixture(scope="session")
+def old_tensorflow_python() -> Path:
+    """The interpreter of an environment with TensorFlow 2.15, Keras 2, NumPy 1 and protobuf 4."""
+    return _python("old-tensorflow")

