@@ -229,6 +229,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """The findings of one rule."""
         return tuple(finding for finding in self.findings if finding.rule == rule)
 
+    def redacted(self) -> Report:
+        """The report without what must not leave the machine, for values that are shown or sent one by one."""
+        return self.view().report
+
     def view(self, *, redact: bool = True) -> View:
         """The report to be looked at: rich in a notebook, else text. ``redact`` False: with private values."""
         from gpudoctor.render.view import view

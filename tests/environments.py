@@ -43,6 +43,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
         "nvidia-ml-py>=12.560",
         "packaging>=23.2",
         "rich>=13.7",
+        "tomli>=2; python_version < '3.11'",
         "typer>=0.15",
     ),
 }

@@ -20,6 +20,7 @@ import gpudoctor
 from gpudoctor.facts import Interpreter
 from gpudoctor.render import Format
 from gpudoctor.render.html import fragment
+from gpudoctor.render.page import Page, Style
 from tests import reports
 from tests.cli.run import ROOT, children_of
 
@@ -191,6 +192,19 @@ def test_what_a_notebook_shows_is_redacted_unless_asked() -> None:
     whole = report.view(redact=False)
     assert "alice" in str(whole)
     assert "alice" in whole._repr_mimebundle_()["text/html"]
+
+
+def test_single_values_can_be_had_redacted() -> None:
+    report = reports.private()
+    hidden = report.redacted()
+    assert report.facts != hidden.facts
+    assert [word for word in PRIVATE if word in str(hidden.facts) + str(hidden.findings)] == []
+    assert [finding.rule for finding in hidden.findings] == [finding.rule for finding in report.findings]
+
+
+def test_in_a_notebook_the_text_is_given_and_not_shown_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert not Page(Style())._console.is_jupyter
 
 
 def test_it_shows_itself_as_on_a_terminal_and_as_the_piece_of_a_page() -> None:

@@ -57,6 +57,7 @@ class Page:
             width=max(style.width, _NARROWEST),
             color_system="standard" if style.colour else None,
             force_terminal=style.colour,
+            force_jupyter=False,  # it would show what it draws, beside giving it as text
             no_color=not style.colour,
             legacy_windows=False,
             markup=False,
