@@ -59,6 +59,9 @@ def _run(command: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_wheel_holds_package_knowledge_and_in_target_scripts_and_nothing_of_the_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {"gpudoctor/compat_matrix/torch.jsonl", "gpudoctor/inside/collect.py", "gpudoctor/py.typed"} <= set(names)
+    assert {f"gpudoctor/render/html/{name}" for name in ("tokens.css", "report.css", "page.css", "page.js")} <= set(
+        names
+    )
     assert not [name for name in names if name.startswith(("tests", "docs", "compat_matrix"))]
 
 
