@@ -10,8 +10,8 @@ PREFIXES = (
 )  # fmt: skip
 NAMES = frozenset(
     {
-        "CONDA_DEFAULT_ENV", "CONDA_PREFIX", "KERAS_BACKEND", "LD_LIBRARY_PATH", "LD_PRELOAD", "MAMBA_ROOT_PREFIX",
-        "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPATH", "VIRTUAL_ENV",
+        "CONDA_DEFAULT_ENV", "CONDA_PREFIX", "FLATPAK_ID", "KERAS_BACKEND", "LD_LIBRARY_PATH", "LD_PRELOAD",
+        "MAMBA_ROOT_PREFIX", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPATH", "SNAP", "SNAP_NAME", "VIRTUAL_ENV",
     }
 )  # fmt: skip
 # Terraform's variables begin like TensorFlow's, and hold what operators put there:

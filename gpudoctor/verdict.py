@@ -14,6 +14,8 @@ from gpudoctor.facts import (
     Frameworks,
     GpuCapability,
     Gpus,
+    Imported,
+    Maybe,
     Missing,
     Nvml,
     Smoke,
@@ -152,11 +154,15 @@ def _framework(framework: Framework, facts: Facts) -> Iterator[Unknown]:
         return
     jobs = [smoke for smoke in facts.smokes if smoke.framework == framework.name]
     if not jobs:
-        yield Unknown(what=f"whether {name} trains", why=str(framework.imported))
+        yield Unknown(what=f"whether {name} trains", why=_untold(framework.imported))
     for smoke in jobs:
         if not _has_result(smoke):
             where = f" on GPU {smoke.gpu}" if len(jobs) > 1 and smoke.gpu is not None else ""
-            yield Unknown(what=f"whether {name} trains{where}", why=smoke.error or str(framework.imported))
+            yield Unknown(what=f"whether {name} trains{where}", why=smoke.error or _untold(framework.imported))
+
+
+def _untold(imported: Maybe[Imported]) -> str:
+    return str(imported) if isinstance(imported, Missing) else imported.error or "its job told nothing"
 
 
 def _collectives(facts: Facts) -> Iterator[Unknown]:

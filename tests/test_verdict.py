@@ -94,3 +94,9 @@ def test_a_job_of_several_processes_without_result_is_unknown_and_a_fault_of_it_
         (what, "exception at all-gather: no sign")
     ]
     assert told(alone) == [(what, str(alone))]
+
+
+def test_an_import_without_a_job_is_told_in_words() -> None:
+    facts = change(smokes=())
+    why = [one.why for one in judge(facts).unknown if one.what == "whether PyTorch trains"]
+    assert why == ["its job told nothing"]
