@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.lab.environments.broken import linked, remove, replace, site_of
+from tests.lab.environments.broken import linked, replace, site_of
 from tests.lab.environments.judged import Judged, broken, diagnose
 
 # ------------------------------------------------------------------------------------------------- NumPy's two ABIs

@@ -30,6 +30,7 @@ from tests.made_environment import install, make, tensorflow_files, torch_files
 from tests.probes.roots import write_root
 
 _SECONDS = 120.0
+_OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _OWN_VARIABLE = "GPUDOCTOR_LAB_MACHINE"
 _PATH = "LD_LIBRARY_PATH"
 
@@ -62,7 +63,7 @@ def laid_out(description: Description, place: Path) -> World:
     described = place / "lab-machine.txt"
     described.write_text(describe(machine(description)), "ascii")
     environ = {
-        name: put(value, description).replace("{root}", str(place)) for name, value in description.environ.items()
+        name: put(value, description).replace("{root}", str(place)).replace("{python}", _OWN) for name, value in description.environ.items()
     }
     own = environ.get(_PATH, "")
     # The World reads a path below its folder and passes over the others; the loader of a child takes it as it is.
@@ -88,7 +89,7 @@ def _environment(description: Description, place: Path) -> None:
     """The environment under test: an interpreter by link, and packages as the files that an installer leaves."""
     made = make(place / description.python.prefix.lstrip("/"))
     for name, entry in _packages(description).items():
-        site = place / entry.site.lstrip("/") if entry.site else made.site
+        site = place / entry.site.replace("{python}", _OWN).lstrip("/") if entry.site else made.site
         install(
             site,
             name.partition("#")[0],
@@ -136,9 +137,8 @@ def _request(description: Description, *, quick: bool) -> f.Request:
 def _as_described(seen: f.Facts, description: Description, place: Path) -> f.Facts:
     """The facts as the machine itself would give them: its own paths, nodes and interpreter."""
     text = f.encode(seen).decode().replace(str(place), "")
-    ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
     theirs = ".".join(description.python.version.split(".")[:2])
-    facts = f.decode(text.replace(f"/python{ours}/", f"/python{theirs}/"))
+    facts = f.decode(text.replace(f"/python{_OWN}/", f"/python{theirs}/"))
     changes = {
         "environment": _variables(facts.environment, description),
         "device_nodes": _nodes(facts.device_nodes, description),
@@ -202,9 +202,12 @@ def _recorded(facts: f.Facts, description: Description) -> f.Facts:
     rest = dict(description.recorded)
     smokes, imported = rest.pop("smokes", []), rest.pop("imported", {})
     changes: dict[str, Any] = {name: _fact(getattr(facts, name), name, table) for name, table in rest.items()}
-    messages = tuple(f.Message(source="recorded", text=put(text, description)) for text in description.messages)
+    messages = [f.Message(source="recorded", text=put(text, description)) for text in description.messages]
+    # As a live run does, which keeps the last words of every child.
+    for name, table in imported.items():
+        messages += [f.Message(source="recorded import", text=table["error"], framework=name)] if "error" in table else []
     changes |= {
-        "messages": messages,
+        "messages": tuple(messages),
         "smokes": tuple(_smoke(table) for table in smokes),
         "request": _request(description, quick=not smokes and not imported),
     }
