@@ -7,12 +7,14 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from gpudoctor.cli.streams import whole_streams
-from gpudoctor.render.page import Style
+
+if TYPE_CHECKING:
+    from gpudoctor.render.page import Style
 
 __all__ = ["emit", "say", "style", "whole_streams", "writable"]
 
@@ -22,6 +24,8 @@ _PIPE_WIDTH = 100
 
 def style(stream: TextIO, environ: Mapping[str, str], *, verbose: bool) -> Style:
     """How to write to a stream: width, colour (NO_COLOR, TERM=dumb), and whether its encoding knows our glyphs."""
+    from gpudoctor.render.page import Style
+
     tty = stream.isatty()
     colour = tty and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     width = shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns if tty or "COLUMNS" in environ else _PIPE_WIDTH

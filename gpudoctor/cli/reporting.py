@@ -25,12 +25,12 @@ from gpudoctor.cli.preview import CLIPBOARD, STDOUT, interactive, preview
 from gpudoctor.cli.signals import TerminatedError, terminable
 from gpudoctor.config import LONGEST_TIME_LIMIT
 from gpudoctor.facts import Facts, Request
-from gpudoctor.findings import Report
 from gpudoctor.world import World
 
 if TYPE_CHECKING:
     from gpudoctor.collectives import Node, Rank
     from gpudoctor.doctor import Training
+    from gpudoctor.findings import Report
     from gpudoctor.privacy import Identity
 
 _LEAST_FOR_PLUGINS = 2.0

@@ -21,9 +21,9 @@ from gpudoctor.cli.files import write_whole
 from gpudoctor.cli.options import FailOn
 from gpudoctor.cli.settings import configured, silenced
 from gpudoctor.cli.signals import TerminatedError, terminable
-from gpudoctor.findings import Report
 
 if TYPE_CHECKING:
+    from gpudoctor.findings import Report
     from gpudoctor.render import Format, Options
 
 
