@@ -8,7 +8,9 @@ from gpudoctor import variables
 from gpudoctor.intake.variables import matters
 
 
-@pytest.mark.parametrize("name", ["CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG", "LD_LIBRARY_PATH", "TF_ENABLE_X", "SNAP"])
+@pytest.mark.parametrize(
+    "name", ["CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG", "LD_LIBRARY_PATH", "TF_ENABLE_X", "SNAP"]
+)
 def test_what_matters_on_a_machine_matters_in_a_paste(name: str) -> None:
     assert variables.matters(name)
     assert matters(name)

@@ -35,7 +35,9 @@ from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severit
 from gpudoctor.remedies import UninstallPackages
 from gpudoctor.rules._texts import first_match, search
 
-RULE = Rule(without_gpu="none", masks=("framework-import-failed", "tf-cpu-build", "keras-mismatch", "companion-mismatch"))
+RULE = Rule(
+    without_gpu="none", masks=("framework-import-failed", "tf-cpu-build", "keras-mismatch", "companion-mismatch")
+)
 
 # Distributions that write the same import package, by framework. Those of one tuple are whole in themselves.
 _RIVALS: dict[str, tuple[str, ...]] = {
