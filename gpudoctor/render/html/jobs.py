@@ -10,7 +10,7 @@ from gpudoctor.render import summary, text
 from gpudoctor.render.html.markup import NOTHING, Content, Markup, element, joined
 from gpudoctor.render.html.parts import Place, folded, mark, table
 from gpudoctor.render.html.svg import Bar, Series, bars, lines
-from gpudoctor.render.summary import Mark
+from gpudoctor.render.summary import Mark, Row
 
 _OPEN = 4
 """As many jobs show their curves at once; those of more are folded."""
@@ -20,38 +20,35 @@ _CURVE = re.compile(" [▁▂▃▄▅▆▇█?]{2,8}(?=,|$)")
 
 def jobs(place: Place) -> Markup:
     """All jobs, a section each, and what several processes computed together."""
-    smokes = place.report.smoke
+    smokes, rows = place.report.smoke, summary.smoke_rows(place.report)
     spread = place.page and len(smokes) <= _OPEN
-    named = {id(row): row for row in summary.smoke_rows(place.report)[len(smokes) :]}
-    others = [element("p", mark(row.mark or Mark.NOTE, f"{row.label}: {row.value}")) for row in named.values()]
-    return joined(*others, *(_job(place, smoke, spread=spread) for smoke in smokes))
+    others = (element("p", _said(row, f"{row.label}: {row.value}")) for row in rows[len(smokes) :])
+    own = (_job(place, smoke, row, spread=spread) for smoke, row in zip(smokes, rows, strict=False))
+    return joined(*others, *own)
 
 
-def _job(place: Place, smoke: Smoke, *, spread: bool) -> Markup:
-    row = summary.smoke_rows(place.report)[place.report.smoke.index(smoke)]
+def _said(row: Row, words: str) -> Markup:
+    return mark(row.mark or Mark.NOTE, words)
+
+
+def _job(place: Place, smoke: Smoke, row: Row, *, spread: bool) -> Markup:
     charts = list(_charts(place, smoke))
-    drawn = element("div", *charts, class_="charts") if charts else None
-    return element(
-        "div",
-        place.heading(3, _title(smoke)),
-        element("p", mark(row.mark or Mark.NOTE, _words(smoke))),
-        _scores(smoke),
-        drawn if spread or drawn is None else folded("Curves and speeds", drawn),
-        _proofs(smoke.proofs),
-        _parts(place, smoke),
-        class_="job",
-    )
+    drawn = element("div", *charts, class_="charts") if charts else NOTHING
+    pieces = [one for one in (_scores(smoke), drawn, _proofs(smoke.proofs), _parts(place, smoke)) if one != NOTHING]
+    told = pieces if spread or not pieces else [folded("Scores, curves, proofs and parts", *pieces)]
+    named = place.heading(3, _title(smoke))
+    return element("div", named, element("p", _said(row, _words(smoke))), *told, class_="job")
+
+
+def _title(smoke: Smoke) -> str:
+    mig = f", MIG instance {text.name(smoke.mig)}" if smoke.mig else ""
+    return f"{summary.FRAMEWORK_TITLES[smoke.framework]} on {summary.smoke_device(smoke)}{mig}, {smoke.precision_mode}"
 
 
 def _words(smoke: Smoke) -> str:
     """How it went, without the curve in block letters: it is drawn below."""
     words = summary.smoke_words(smoke)
     return words if smoke.result not in ("proved", "ran-on-cpu") else _CURVE.sub("", words)
-
-
-def _title(smoke: Smoke) -> str:
-    mig = f", MIG instance {text.name(smoke.mig)}" if smoke.mig else ""
-    return f"{summary.FRAMEWORK_TITLES[smoke.framework]} on {summary.smoke_device(smoke)}{mig}, {smoke.precision_mode}"
 
 
 # ---------------------------------------------------------------------------------------------------- scores

@@ -76,9 +76,9 @@
     box.hidden = false;
   }
 
-  // ---- on paper nothing is folded
+  // ---- on paper nothing is folded but rules and facts, of which only what the reader has opened is printed
   addEventListener("beforeprint", () => {
-    for (const one of document.querySelectorAll("details:not([open])")) {
+    for (const one of document.querySelectorAll(":is(.verdict, .findings, .jobs) details:not([open])")) {
       one.open = true;
       one.dataset.folded = "";
     }
