@@ -6,6 +6,7 @@ Fields are only ever added within ``gpudoctor.report/1``. ``docs/report.schema.j
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from typing import Any, Literal
@@ -338,15 +339,22 @@ def _proof(proof: Proof) -> ProofWire:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the report. Every number may be null: JSON has no NaN."""
-    made = msgspec.json.schema(ReportWire)
-    described = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "gpudoctor report",
-        **made,
-    }
-    nullable = _nullable_numbers(described)
+    nullable = _nullable_numbers(described("gpudoctor report", ReportWire))
     assert isinstance(nullable, dict)  # noqa: S101 - a dict stays a dict
     return nullable
+
+
+def described(title: str, kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON Schema of a type, the same whichever Python makes it: docstrings are indented before 3.13."""
+    made = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        **msgspec.json.schema(kind),
+    }
+    for definition in made["$defs"].values():
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
+    return made
 
 
 def _nullable_numbers(node: Any) -> Any:

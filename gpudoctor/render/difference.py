@@ -15,6 +15,7 @@ from gpudoctor.render import text
 from gpudoctor.render.json import indented
 from gpudoctor.render.page import Page, Style
 from gpudoctor.render.summary import Mark
+from gpudoctor.wire import described
 
 SCHEMA: Literal["gpudoctor.difference/1"] = "gpudoctor.difference/1"
 
@@ -90,12 +91,7 @@ def as_json(found: Difference) -> str:
 
 def schema_text() -> str:
     """The JSON Schema of that, as it is published in ``docs/difference.schema.json``."""
-    described = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "gpudoctor difference",
-        **msgspec.json.schema(DifferenceWire),
-    }
-    return json.dumps(described, indent=1) + "\n"
+    return json.dumps(described("gpudoctor difference", DifferenceWire), indent=1) + "\n"
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def _add(suite: ElementTree.Element, test: _Test) -> None:
     )
     if test.result is None:
         return
-    attributes = {"message": text.shorten(_line(test.result.message), text.LINE_LIMIT)}
+    attributes = {"message": text.shorten(_line(test.result.message), text.LINE_LIMIT) or test.result.element}
     if test.result.type is not None:
         attributes["type"] = test.result.type
     # Some readers show the attribute, some the text: each says it all.
@@ -105,7 +105,7 @@ def _distinct(tests: Iterable[_Test]) -> Iterator[_Test]:
     """Of two tests with one name GitLab drops the second."""
     seen: Counter[tuple[str, str]] = Counter()
     for test in tests:
-        name = _line(test.name)
+        name = _line(test.name) or test.group
         seen[test.group, name] += 1
         count = seen[test.group, name]
         yield _Test(test.group, name if count == 1 else f"{name} ({count})", test.result, test.seconds)

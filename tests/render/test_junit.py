@@ -157,6 +157,15 @@ def test_nothing_of_a_hostile_report_is_markup_or_steers_a_reader() -> None:
     assert len(suite(report).findall("testcase")) == len(suite(reports.broken()).findall("testcase"))
 
 
+@pytest.mark.parametrize("text", ["", " ", "\u3000\n\t"])
+def test_what_has_no_words_has_a_message_and_a_name(text: str) -> None:
+    finding = replace(reports.ARCH, title=text, detail=text)
+    outcomes = (*reports.broken().outcomes, Outcome(rule=text, outcome="skipped", why=text))
+    told = suite(replace(reports.broken(), findings=(finding,), outcomes=outcomes))
+    assert all(case.attrib["name"].strip() for case in told.iter("testcase"))
+    assert all(element.attrib["message"].strip() for case in told.iter("testcase") for element in case)
+
+
 @given(st.text(st.characters(codec=None)))
 def test_any_text_makes_a_valid_document(text: str) -> None:
     report = reports.broken()
