@@ -44,7 +44,7 @@ def tensorflow_without_the_plugin(
     """Apple silicon, TensorFlow, and nothing that gives it the GPU."""
     if system.os != "macos" or system.architecture not in ("arm64", "aarch64", None):
         return NotApplicable("no Mac with Apple silicon")
-    if imported and imported.devices:
+    if imported and (imported.devices or imported.available):
         return Passed("TensorFlow lists the GPU")
     plugin = packages.version(_PLUGIN)
     if plugin is not None:

@@ -45,3 +45,8 @@ def test_a_list_with_a_gpu_or_another_computer_has_the_plug_in() -> None:
     gpu = "[PhysicalDevice(name='/physical_device:GPU:0', device_type='GPU')]"
     assert findings(read((SESSION % "M1 macbook").replace("[]", gpu)).facts, RULE) == ()
     assert findings(read(SESSION % "Ubuntu 22.04").facts, RULE) == ()
+
+
+def test_a_gpu_that_tensorflow_calls_available_is_enough() -> None:
+    facts = with_framework("tensorflow", FACTS, imported={"available": True, "devices": ()})
+    assert outcome(facts, RULE) == "passed"
