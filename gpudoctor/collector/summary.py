@@ -8,21 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.collector.look import Collected
-from gpudoctor.facts import (
-    CudaDriver,
-    Facts,
-    Gpus,
-    KernelDriver,
-    Libc,
-    Missing,
-    Nvml,
-    PciDevices,
-    System,
-)
+from gpudoctor.facts import Facts, Gpu, KernelDriver, KernelLog, Libc, Missing, PciDevices, System
 from gpudoctor.privacy import told
 from gpudoctor.probes.target_answer import Answer
 
 _MOST_WIDTH = 200
+_MOST_XIDS = 5
 _RELEVANT = (
     "torch", "tensorflow", "tf-nightly", "jax", "nvidia-", "triton", "numpy", "keras", "cupy", "onnxruntime",
     "xformers", "flash-attn", "bitsandbytes", "vllm", "cuda-",
@@ -35,8 +26,9 @@ def lines(seen: Collected) -> Iterator[str]:
     yield f"What gpudoctor {facts.gpudoctor} saw of this machine and one Python environment, {facts.created}"
     yield "Hidden here: " + told(seen.hidden) + "."
     yield ""
-    for name, value in (*_framework(seen.looked.answer), *_system(facts), *_python(seen), *_driver(facts)):
-        yield plain(f"{name}: {value}")
+    named = (*_framework(seen.looked.answer), *_system(facts), *_python(seen))
+    yield from map(plain, (f"{name}: {value}" for name, value in named))
+    yield from map(plain, _driver(facts))
     packages = _packages(seen.looked.answer)
     if packages:
         yield ""
@@ -82,33 +74,62 @@ def _python(seen: Collected) -> Iterator[_Line]:
     yield "Python environment", f"{said.environment}, {said.executable}"
 
 
-def _driver(facts: Facts) -> Iterator[_Line]:
+def _driver(facts: Facts) -> Iterator[str]:
     yield from _devices(facts)
     if isinstance(facts.kernel_driver, KernelDriver) and facts.kernel_driver.version:
-        yield "NVIDIA kernel module", facts.kernel_driver.version
-    if isinstance(facts.nvml, Nvml):
-        if facts.nvml.driver:
-            yield "Nvidia driver version", facts.nvml.driver
-        if facts.nvml.result != "NVML_SUCCESS":
-            yield "NVML", facts.nvml.result
+        yield f"NVIDIA kernel module: {facts.kernel_driver.version}"
+    yield from _nvml(facts)
+    if isinstance(facts.cuda, Missing):
+        yield f"CUDA driver: {facts.cuda}"
+    elif facts.cuda.result == "CUDA_SUCCESS":
+        yield "CUDA driver: cuInit says CUDA_SUCCESS"
     else:
-        yield "NVML", str(facts.nvml)
-    if isinstance(facts.cuda, CudaDriver):
-        yield "cuInit", facts.cuda.result + (f", CUDA {facts.cuda.version}" if facts.cuda.version else "")
-    else:
-        yield "cuInit", str(facts.cuda)
+        yield f"failed call to cuInit: {facts.cuda.result}"
+    if isinstance(facts.kernel_log, KernelLog):
+        yield from (event.text for event in facts.kernel_log.xids[-_MOST_XIDS:])
 
 
-def _devices(facts: Facts) -> Iterator[_Line]:
-    if isinstance(facts.gpus, Gpus) and facts.gpus.gpus:
-        yield "GPU models and configuration", ""
-        for gpu in facts.gpus.gpus:
-            yield f"GPU {gpu.index}", gpu.name or gpu.error or "unknown"
-    elif isinstance(facts.gpus, Missing):
-        yield "GPUs", str(facts.gpus)
+# What nvidia-smi says in place of its table, and is known by.
+_SENTENCES = {
+    "NVML_ERROR_LIB_RM_VERSION_MISMATCH": "Failed to initialize NVML: Driver/library version mismatch",
+    "NVML_ERROR_DRIVER_NOT_LOADED": "Failed to initialize NVML: Driver Not Loaded",
+    "NVML_ERROR_UNKNOWN": "Failed to initialize NVML: Unknown Error",
+    "NVML_ERROR_NO_PERMISSION": "Failed to initialize NVML: Insufficient Permissions",
+    "NVML_ERROR_OPERATING_SYSTEM": "Failed to initialize NVML: GPU access blocked by the operating system",
+}
+
+
+def _nvml(facts: Facts) -> Iterator[str]:
+    if isinstance(facts.nvml, Missing):
+        yield f"NVML: {facts.nvml}"
+        return
+    if facts.nvml.driver:
+        yield f"Nvidia driver version: {facts.nvml.driver}"
+    if facts.nvml.cuda:
+        yield f"CUDA Version: {facts.nvml.cuda}"
+    if facts.nvml.result != "NVML_SUCCESS":
+        yield _SENTENCES.get(facts.nvml.result, f"NVML: {facts.nvml.result}")
+
+
+def _devices(facts: Facts) -> Iterator[str]:
+    if isinstance(facts.gpus, Missing):
+        yield f"GPUs: {facts.gpus}"
+    elif facts.gpus.gpus:
+        yield "GPU models and configuration:"
+        yield from (f"GPU {gpu.index}: {gpu.name}" for gpu in facts.gpus.gpus if gpu.name)
+        yield from (_ill(gpu) for gpu in facts.gpus.gpus if gpu.error)
     elif isinstance(facts.pci, PciDevices):
         for device in facts.pci.devices:
-            yield f"PCI {device.address}", device.name or f"{device.vendor}:{device.device}"
+            yield f"PCI {device.address}: {device.name or f'{device.vendor}:{device.device}'}"
+
+
+def _ill(gpu: Gpu) -> str:
+    if gpu.error == "NVML_ERROR_GPU_IS_LOST":
+        place = gpu.pci or str(gpu.index)
+        return (
+            f"Unable to determine the device handle for GPU {place}: GPU is lost. Reboot the system to recover this GPU"
+        )
+    return f"Unable to determine the device handle for GPU {gpu.pci or gpu.index}: {gpu.error}"
 
 
 def _packages(answer: Answer | None) -> list[str]:

@@ -95,7 +95,7 @@ WITH_DRIVERS: dict[str, Machine] = {
     "one healthy GPU": Machine(),
     "eight healthy GPUs": Machine(gpus=gpus(8)),
     "an old driver": Machine(driver="470.223.02", cuda_version=11040),
-    "a kernel module of another version": Machine(faults={"nvmlInit_v2": error(18), "cuInit": error(803)}),
+    "a kernel module of another version": Machine(faults={"nvmlInitWithFlags": error(18), "cuInit": error(803)}),
     "a GPU that fell off the bus": Machine(
         gpus=(
             FakeGpu(),
@@ -122,7 +122,7 @@ WITH_DRIVERS: dict[str, Machine] = {
         gpus=(FakeGpu(name="Tesla V100-SXM2-16GB", capability=(7, 0), fabric=None, nvlink=()),)
     ),
     "a name that is no UTF-8": Machine(gpus=(FakeGpu(name=b"H\xff100\x1b[31m"),)),
-    "a driver that prints": Machine(faults={"nvmlInit_v2": prints("@gpudoctor {}"), "cuInit": prints("hello")}),
+    "a driver that prints": Machine(faults={"nvmlInitWithFlags": prints("@gpudoctor {}"), "cuInit": prints("hello")}),
     "an old NVML": Machine(
         without=("nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetGpuFabricInfoV")
     ),
