@@ -11,7 +11,7 @@ import pytest
 
 from gpudoctor.rules import names as rule_names
 from tests.lab.drivers.needs import need_compiler
-from tests.lab.machines.description import Description, merge, names, read, without_false
+from tests.lab.machines.description import DESCRIBED, PARTS, Description, merge, names, read, without_false
 from tests.lab.machines.look import report, said
 
 NAMES = names()
@@ -59,7 +59,7 @@ def test_the_name_of_a_machine_says_what_its_report_says(name: str) -> None:
     else:
         assert first in (*(description.candidates or (description.cause,)),)
         assert first in description.rules
-        assert description.expect in ("broken", "warnings")
+        assert description.expect in ("broken", "warnings", "undetermined")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,3 +84,33 @@ def test_a_later_part_changes_and_takes_away_what_an_earlier_one_has() -> None:
         "near": ["y"],
         "bus": False,
     }
+
+
+def test_a_later_part_puts_back_what_was_taken_away() -> None:
+    below = {"files": {"/a/b": "1", "/a/c": "2"}}
+    assert list(merge(below, {"files": {"/a": False}}, {"files": {"/a/b": "3"}})["files"]) == ["/a/c", "/a", "/a/b"]
+
+
+# ------------------------------------------------------------------------------------------------- all of them together
+
+
+def test_every_rule_is_seen_on_a_machine() -> None:
+    seen = frozenset().union(*(read(name).rules for name in NAMES))
+    assert set(rule_names()) - seen == set()
+
+
+def test_every_rule_is_silent_on_a_near_miss() -> None:
+    near = {rule for name in NAMES for rule in read(name).near}
+    assert set(rule_names()) - near == set()
+
+
+def test_there_are_enough_machines_and_enough_healthy_ones() -> None:
+    assert len(NAMES) >= 80
+    assert sum(name.startswith("healthy.") for name in NAMES) >= 20
+
+
+def test_every_part_is_used() -> None:
+    parts = {path.stem for path in PARTS.glob("*.toml")}
+    tables = [path.read_text() for folder in (PARTS, DESCRIBED) for path in folder.glob("*.toml")]
+    named = {part for text in tables for part in msgspec.toml.decode(text).get("parts", ())}
+    assert parts == named

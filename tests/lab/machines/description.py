@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from gpudoctor.facts import FrameworkName
+
 HERE = Path(__file__).parent
 DESCRIBED = HERE / "described"
 PARTS = HERE / "parts"
@@ -57,7 +59,10 @@ class Node(_Table, frozen=True, kw_only=True):
 
 
 class Package(_Table, frozen=True, kw_only=True):
-    """A distribution. With ``cuda``, ``cpu`` or ``hip`` it has the files by which torch says what it was built for."""
+    """A distribution. With ``cuda`` or ``hip`` (empty: neither) it has the files by which torch says what it is.
+
+    ``pins`` are requirements that are installed as pinned; ``lost`` are files that its RECORD names and the disk lacks.
+    """
 
     version: str
     requires: tuple[str, ...] = ()
@@ -69,7 +74,7 @@ class Package(_Table, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     installer: str | None = "pip"
     site: str = ""
-    module: str | None = None
+    lost: tuple[str, ...] = ()
 
 
 class Python(_Table, frozen=True, kw_only=True):
@@ -80,10 +85,17 @@ class Python(_Table, frozen=True, kw_only=True):
     bits: int = 64
 
 
+class Said(_Table, frozen=True, kw_only=True):
+    """A line that a program printed."""
+
+    text: str
+    framework: FrameworkName | None = None
+
+
 class Request(_Table, frozen=True, kw_only=True):
     """What the user asked for."""
 
-    required: tuple[Literal["torch", "tensorflow", "jax"], ...] = ()
+    required: tuple[FrameworkName, ...] = ()
     allow_cpu: bool = False
     requirements: tuple[str, ...] = ()
 
@@ -115,7 +127,7 @@ class Description(_Table, frozen=True, kw_only=True):
     python: Python = Python()
     packages: dict[str, str | Package] = {}
     request: Request = Request()
-    messages: tuple[str, ...] = ()
+    messages: tuple[str | Said, ...] = ()
     recorded: dict[str, Any] = {}
     text: str = ""
 
@@ -160,7 +172,7 @@ def merge(*tables: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for table in tables:
         for key, value in table.items():
-            present = merged.get(key)
+            present = merged.pop(key, None)
             both = isinstance(present, dict) and isinstance(value, dict)
             merged[key] = merge(present or {}, value) if both else value
     return merged

@@ -24,7 +24,7 @@ from gpudoctor.pasted import triage
 from gpudoctor.report import judge
 from gpudoctor.world import World
 from tests.lab.drivers.fake import describe, lay
-from tests.lab.machines.description import Description, Package
+from tests.lab.machines.description import Description, Package, Said
 from tests.lab.machines.root import machine, put, root
 from tests.made_environment import install, make, tensorflow_files, torch_files
 from tests.probes.roots import write_root
@@ -63,7 +63,8 @@ def laid_out(description: Description, place: Path) -> World:
     described = place / "lab-machine.txt"
     described.write_text(describe(machine(description)), "ascii")
     environ = {
-        name: put(value, description).replace("{root}", str(place)).replace("{python}", _OWN) for name, value in description.environ.items()
+        name: put(value, description).replace("{root}", str(place)).replace("{python}", _OWN)
+        for name, value in description.environ.items()
     }
     own = environ.get(_PATH, "")
     # The World reads a path below its folder and passes over the others; the loader of a child takes it as it is.
@@ -98,6 +99,8 @@ def _environment(description: Description, place: Path) -> None:
             files=_files(entry),
             installer=entry.installer,
         )
+        for path in entry.lost:
+            (site / path).unlink()
 
 
 def _packages(description: Description) -> dict[str, Package]:
@@ -109,9 +112,7 @@ def _packages(description: Description) -> dict[str, Package]:
 
 
 def _files(entry: Package) -> dict[str, str | bytes]:
-    files: dict[str, str | bytes] = dict(entry.files)
-    if entry.module:
-        files |= {f"{entry.module}/__init__.py": ""}
+    files: dict[str, str | bytes] = {**entry.files, **dict.fromkeys(entry.lost, "?")}
     if entry.build_info:
         files |= tensorflow_files(entry.build_info)
     if entry.cuda is not None or entry.hip is not None:
@@ -202,10 +203,12 @@ def _recorded(facts: f.Facts, description: Description) -> f.Facts:
     rest = dict(description.recorded)
     smokes, imported = rest.pop("smokes", []), rest.pop("imported", {})
     changes: dict[str, Any] = {name: _fact(getattr(facts, name), name, table) for name, table in rest.items()}
-    messages = [f.Message(source="recorded", text=put(text, description)) for text in description.messages]
+    messages = [_message(entry, description) for entry in description.messages]
     # As a live run does, which keeps the last words of every child.
     for name, table in imported.items():
-        messages += [f.Message(source="recorded import", text=table["error"], framework=name)] if "error" in table else []
+        messages += (
+            [f.Message(source="recorded import", text=table["error"], framework=name)] if "error" in table else []
+        )
     changes |= {
         "messages": tuple(messages),
         "smokes": tuple(_smoke(table) for table in smokes),
@@ -214,6 +217,11 @@ def _recorded(facts: f.Facts, description: Description) -> f.Facts:
     if imported and isinstance(facts.frameworks, f.Frameworks):
         changes["frameworks"] = _imported(facts.frameworks, imported)
     return msgspec.structs.replace(facts, **changes)
+
+
+def _message(entry: str | Said, description: Description) -> f.Message:
+    told = Said(text=entry) if isinstance(entry, str) else entry
+    return f.Message(source="recorded", text=put(told.text, description), framework=told.framework)
 
 
 def _fact(present: Any, name: str, table: dict[str, Any]) -> Any:

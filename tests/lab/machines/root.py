@@ -102,11 +102,10 @@ def machine(description: Description) -> Machine:
 def root(description: Description) -> Root:
     """Every file of the machine but the driver's libraries, the Python environment and what links need a place for."""
     generated: Root = {**_bus(description), **_driver(description), **_cache(description)}
-    own = {
-        put(path, description): None if entry is False else _content(entry, description)
-        for path, entry in description.files.items()
-    }
-    return changed(generated, own)
+    files = generated
+    for path, entry in description.files.items():
+        files = changed(files, {put(path, description): None if entry is False else _content(entry, description)})
+    return files
 
 
 def put(text: str, description: Description) -> str:
