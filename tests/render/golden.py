@@ -15,7 +15,7 @@ from gpudoctor.render.html import fragment, html_report
 from tests import reports
 from tests.render.pages import drawn, pasted, tagged
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parent / "kept_pages"
 KEPT = {make.__name__: make for make in (*reports.ALL, drawn, pasted, tagged)}
 
 _LEFT_OUT = re.compile(r"(?s)(<style>|<script>|<section id=\"facts\"[^>]*>).*?(</style>|</script>|</section>)")
