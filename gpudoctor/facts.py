@@ -591,7 +591,8 @@ class Package(Record, frozen=True, kw_only=True):
 
     ``name`` is normalised (PEP 503); ``metadata`` is False for a package folder without dist-info.
     ``requires`` are the Requires-Dist lines that concern GPU computing; ``missing_files`` counts files of its RECORD
-    that are gone (None: not looked at).
+    that are gone (None: not looked at); ``damaged`` names some of those and of the libraries that are shorter than it
+    says, as paths in ``location``, files of tests left out.
     """
 
     name: str
@@ -604,6 +605,7 @@ class Package(Record, frozen=True, kw_only=True):
     requires_python: str | None = None
     editable: bool = False
     missing_files: int | None = None
+    damaged: tuple[str, ...] = ()
 
 
 class CondaPackage(Record, frozen=True, kw_only=True):

@@ -76,12 +76,16 @@ class InstallBuild(_Remedy, frozen=True, kw_only=True):
 
 
 class InstallPackages(_Remedy, frozen=True, kw_only=True):
-    """Install exact requirements into the environment under test, with the tool that manages it."""
+    """Install exact requirements into the environment under test, with the tool that manages it.
+
+    ``index``: the address of the index that alone has them, where that is not the usual one.
+    """
 
     requirements: tuple[str, ...]
     title: str = ""
     reinstall: bool = False
     no_deps: bool = False
+    index: str = ""
 
 
 class UninstallPackages(_Remedy, frozen=True, kw_only=True):

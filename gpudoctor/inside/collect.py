@@ -119,7 +119,7 @@ _TRACKED = re.compile(
 
 # Whose RECORD is held against the disk: those whose half-installed state looks like a broken GPU.
 _COUNTED = re.compile(
-    r"(?:torch|tensorflow.*|tf-nightly.*|jax(?:lib)?|jax-cuda.*|keras|numpy|triton|nvidia-.*-cu\d+|nvidia-.*)$"
+    r"(?:torch|tensorflow.*|tf-nightly.*|jax(?:lib)?|jax-cuda.*|keras|numpy|scipy|ml-dtypes|protobuf|triton|nvidia-.*)$"
 )
 
 # Conda packages of interest; conda's names are not the index's.
@@ -391,6 +391,7 @@ def _distribution(folder, name, key):
         "from_vcs": False,
         "source_path": None,
         "missing_files": None,
+        "damaged": [],
         "owns": [],
         "error": None,
     }
@@ -465,6 +466,9 @@ def _add_origin(row, text):
         row["from_vcs"] = True
 
 
+_LIBRARY = re.compile(r"\.(?:pyd|dll|dylib|so(?:\.[0-9.]+)?)$")
+_OF_TESTS = re.compile(r"(?:^|/)(?:tests?|testing|_tests)/")
+_MOST_DAMAGED = 5
 _CODE = re.compile(r"\.(?:py|pyd|dll|dylib|so(?:\.[0-9.]+)?)$")
 _SIGNS = {
     "tensorflow": "tensorflow/python/platform/build_info.py",
@@ -474,13 +478,14 @@ _SIGNS = {
 
 
 def _add_record(row, folder, text):
-    """Hold RECORD against the disk: files that hold code, each folder listed once."""
+    """Hold RECORD against the disk: files that hold code, each folder listed once, and the sizes of libraries."""
     if text is None:
         return
     listed = {}
     missing = 0
     for line in text.splitlines()[:_MOST_LINES]:
-        path = line.rsplit(",", 2)[0].strip('"').replace("\\", "/")
+        path, _, size = (line.rsplit(",", 2) + ["", ""])[:3]
+        path = path.strip('"').replace("\\", "/")
         if not _CODE.search(path):
             continue
         for module, sign in _SIGNS.items():
@@ -490,9 +495,21 @@ def _add_record(row, folder, text):
         if parent not in listed:
             listed[parent] = _names_for_record(folder, parent)
         names = listed[parent]
-        if names is not None and os.path.normcase(name) not in names:
-            missing += 1
+        is_gone = names is not None and os.path.normcase(name) not in names
+        missing += is_gone
+        is_short = names is not None and _LIBRARY.search(path) and _is_shorter(folder.at(*path.split("/")), size)
+        if (is_gone or is_short) and not _OF_TESTS.search(path):
+            row["damaged"].append(path)
     row["missing_files"] = missing
+    del row["damaged"][_MOST_DAMAGED:]
+
+
+def _is_shorter(path, size):
+    """Whether a file ends before the size that RECORD gives; longer ones were patched, and tools do that."""
+    try:
+        return size.isdigit() and os.path.getsize(path) < int(size)
+    except OSError:
+        return False
 
 
 def _names_for_record(folder, parent):

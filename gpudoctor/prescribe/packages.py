@@ -33,7 +33,8 @@ def install_packages(remedy: r.InstallPackages, place: Place) -> Fix:
     except NotPrintableError:
         return Fix(title=title, verify=verify_with(place))
     options = (*(("--force-reinstall",) if remedy.reinstall else ()), *(("--no-deps",) if remedy.no_deps else ()))
-    return _pip_fix(place, title, (*options, *requirements))
+    index = ("--index-url", remedy.index) if remedy.index else ()
+    return _pip_fix(place, title, (*options, *requirements, *index))
 
 
 def uninstall_packages(remedy: r.UninstallPackages, place: Place) -> Fix:

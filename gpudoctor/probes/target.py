@@ -183,6 +183,7 @@ def _package(copy: Copy) -> Package:
         requires_python=copy.requires_python,
         editable=copy.editable,
         missing_files=copy.missing_files,
+        damaged=tuple(copy.damaged),
     )
 
 

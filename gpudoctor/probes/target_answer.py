@@ -46,6 +46,7 @@ class Copy(msgspec.Struct, frozen=True):
     missing_files: int | None
     owns: list[str]
     error: str | None
+    damaged: list[str] = []
 
 
 class Orphan(msgspec.Struct, frozen=True):

@@ -77,6 +77,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "duplicate-install",
         "venv-lib64-split",
         "nvidia-wheels-mismatch",
+        "incomplete-install",
         "numpy-abi-mismatch",
         "companion-mismatch",
         "extension-arch-unsupported",

@@ -305,6 +305,7 @@ def test_a_package_is_told_from_its_own_files(made: Made, here: Path) -> None:
             "from_vcs": False,
             "source_path": None,
             "missing_files": 0,
+            "damaged": [],
             "owns": ["torch"],
             "error": None,
         }
@@ -358,6 +359,18 @@ def test_files_that_are_gone_are_counted(made: Made, here: Path) -> None:
     assert [row["missing_files"] for row in said["packages"]] == [1]
     place = str(made.site / "nvidia/cudnn")
     assert said["cudnn"] == [{"path": place, "version": "9.5.1.17", "brought_by": "nvidia-cudnn-cu12"}]
+
+
+def test_code_that_is_gone_and_libraries_that_end_too_early_are_named_but_for_tests(made: Made, here: Path) -> None:
+    names = ["torch/_C.so", "torch/lib/libc10.so", "torch/nn.py", "torch/tests/test_nn.py", "torch/patched.so"]
+    info = made.install("torch", "2.7.1", files=dict.fromkeys(names, "0123456789"))
+    (info / "RECORD").write_text("".join(f"{name},sha256=x,10\n" for name in names))
+    (made.site / "torch/lib/libc10.so").write_text("01234")
+    (made.site / "torch/patched.so").write_text("0123456789abc")
+    (made.site / "torch/nn.py").unlink()
+    (made.site / "torch/tests/test_nn.py").unlink()
+    (row,) = answer(made, here)["packages"]
+    assert (row["damaged"], row["missing_files"]) == (["torch/lib/libc10.so", "torch/nn.py"], 2)
 
 
 def test_cudnn_inside_an_old_torch_wheel_is_told(made: Made, here: Path) -> None:
