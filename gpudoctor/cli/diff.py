@@ -12,7 +12,7 @@ import typer
 
 from gpudoctor.cli import options
 from gpudoctor.cli.console import emit, style, whole_streams
-from gpudoctor.cli.options import Format
+from gpudoctor.cli.options import Plain
 from gpudoctor.facts import Facts
 
 _DIFFERENT = 1
@@ -22,7 +22,7 @@ _MOST_BYTES = 64 << 20
 def diff(
     before: Annotated[Path, typer.Argument(metavar="A", help="A report, saved facts, or a pasted ticket.")],
     after: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
-    format: options.FormatOption = Format.TERMINAL,  # noqa: A002
+    format: Annotated[Plain, typer.Option("--format", help="How to print it.")] = Plain.TERMINAL,  # noqa: A002
     verbose: options.VerboseOption = False,
     no_redact: options.NoRedactOption = False,
 ) -> int:
@@ -35,13 +35,11 @@ def diff(
     from gpudoctor.report import judge
 
     whole_streams()
-    if format not in (Format.TERMINAL, Format.JSON):
-        raise typer.BadParameter("a difference is shown as terminal or json", param_hint="--format")
-    shown = _redacted if format is Format.JSON and not no_redact else (lambda facts: facts)
+    shown = _redacted if format is Plain.JSON and not no_redact else (lambda facts: facts)
     reports = [judge(shown(_facts(path))) for path in (before, after)]
     found = difference(reports[0], reports[1], (before.name, after.name), judge)
     look = style(sys.stdout, os.environ, verbose=verbose)
-    emit(*((as_json(found), "utf-8") if format is Format.JSON else (terminal(found, look), None)))
+    emit(*((as_json(found), "utf-8") if format is Plain.JSON else (terminal(found, look), None)))
     return 0 if found.alike else _DIFFERENT
 
 

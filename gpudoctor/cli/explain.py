@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gpudoctor.cli.console import emit
-from gpudoctor.cli.options import Format
+from gpudoctor.cli.options import Plain
 from gpudoctor.engine import Rule
 from gpudoctor.rules import all_rules, names
 from gpudoctor.rules.pages import page
@@ -17,13 +17,13 @@ from gpudoctor.rules.pages import page
 
 def explain(
     rule: Annotated[str, typer.Argument(help="The rule's name, such as driver-too-old-for-cuda.")],
-    format: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TERMINAL,  # noqa: A002
+    format: Annotated[Plain, typer.Option("--format", help="How to print it.")] = Plain.TERMINAL,  # noqa: A002
 ) -> None:
     """Print what a rule means, why it happens, how to fix it, and how it is detected."""
     found = next((one for one in _listed(rule) if one.name == rule), None)
     if found is None:
         raise typer.BadParameter(f"no rule is named {rule!r}.{_near(rule)}", param_hint="RULE")
-    emit(json.dumps(_as_json(found), indent=1) if format is Format.JSON else page(found))
+    emit(json.dumps(_as_json(found), indent=1) if format is Plain.JSON else page(found))
 
 
 def _listed(name: str = "") -> tuple[Rule, ...]:
@@ -42,11 +42,11 @@ def _near(name: str) -> str:
 
 
 def rules(
-    format: Annotated[Format, typer.Option("--format", help="How to print them.")] = Format.TERMINAL,  # noqa: A002
+    format: Annotated[Plain, typer.Option("--format", help="How to print them.")] = Plain.TERMINAL,  # noqa: A002
 ) -> None:
     """List every rule with its severity."""
     listed = _listed()
-    if format is Format.JSON:
+    if format is Plain.JSON:
         emit(json.dumps([_as_json(rule) for rule in listed], indent=1))
         return
     width = max(len(rule.name) for rule in listed)

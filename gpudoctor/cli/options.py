@@ -22,6 +22,13 @@ class Format(str, Enum):
     OPENMETRICS = "openmetrics"
 
 
+class Plain(str, Enum):
+    """How what is no report is printed: for people or for programs."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+
+
 class FailOn(str, Enum):
     """From which severity of a finding the exit code is 1."""
 
