@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gpudoctor.facts import Facts, Missing
+from gpudoctor.facts import Facts, Gpus, Missing
 from gpudoctor.privacy import identify, redact
 from gpudoctor.report import judge
 from gpudoctor.world import World
 from tests.collector.places import diagnosed, differences, elsewhere, interpreters, run, triaged, written
-from tests.lab.drivers.fake import ABORT, SEGV, FakeGpu, Machine, MigSlice, Process, error, gpus, install, prints
+from tests.lab.drivers.fake import ABORT, HANG, SEGV, FakeGpu, Machine, MigSlice, Process, error, gpus, install, prints
 from tests.lab.drivers.needs import need_compiler
 from tests.made_environment import Made, install_cuda_torch, make, torch_files
 from tests.probes.roots import GOOD, UNREADABLE, Content, changed, write_root
@@ -137,6 +137,33 @@ def test_a_machine_with_a_driver_gives_the_same_facts_and_cause(
     environ = {"PATH": os.environ["PATH"], **install(tmp_path / "driver", WITH_DRIVERS[name])}
     facts = same(file, World(environ=environ), new_torch)
     assert facts.framework("torch") is not None
+
+
+@pytest.mark.parametrize("version", interpreters())
+def test_the_driver_tells_the_same_whichever_python_asks(
+    version: str, file: Path, new_torch: Made, tmp_path: Path
+) -> None:
+    need_compiler()
+    driver = install(tmp_path / "driver", replace(WITH_DRIVERS["a GPU that fell off the bus"], confidential=(1, 1, 0)))
+    world = World(environ={**os.environ, **driver})
+    arguments = ("--python", new_torch.python, "--no-redact")
+    done = run(file, *arguments, python=interpreters()[version], environ=world.environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert differences(diagnosed(world, new_torch.python), triaged(done.stdout)) == {}
+
+
+def test_a_driver_that_hangs_at_one_gpu_costs_that_reading_alone(file: Path, new_torch: Made, tmp_path: Path) -> None:
+    need_compiler()
+    first, second, third = gpus(3)
+    hanging = Machine(gpus=(first, replace(second, faults={"nvmlDeviceGetEccMode": HANG}), third))
+    environ = {"PATH": os.environ["PATH"], **install(tmp_path / "driver", hanging)}
+    brought = triaged(elsewhere(file, World(environ=environ), new_torch.python, seconds=12.0)).gpus
+    assert isinstance(brought, Gpus)
+    assert [isinstance(gpu.ecc, Missing) for gpu in brought.gpus] == [False, True, False]
+    assert [isinstance(gpu.memory, Missing) for gpu in brought.gpus] == [False, False, False]
+    ecc = brought.gpus[1].ecc
+    assert isinstance(ecc, Missing)
+    assert (ecc.kind, ecc.where) == ("timed-out", "nvmlDeviceGetEccMode, GPU 1")
 
 
 def test_the_lab_machines_differ_in_their_causes(file: Path, new_torch: Made, tmp_path: Path) -> None:
