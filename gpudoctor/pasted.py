@@ -16,7 +16,7 @@ import msgspec
 
 from gpudoctor import __version__
 from gpudoctor.facts import Facts
-from gpudoctor.findings import Reading, Report
+from gpudoctor.findings import Reading, Report, Unknown
 from gpudoctor.intake import Intake, Unreadable, read
 from gpudoctor.intake.paste import MOST_CHARACTERS, MOST_LINES
 from gpudoctor.report import judge
@@ -48,7 +48,16 @@ def triage(
     except Unreadable as why:
         return unreadable(str(why), name or STDIN)
     report = judged(_dated(intake.facts), input_name=name, ignore=ignore)
+    if intake.damaged:
+        report = _never_healthy(report)
     return msgspec.structs.replace(report, reading=reading(intake, report))
+
+
+def _never_healthy(report: Report) -> Report:
+    """The report on a ticket whose facts are lost: its words tell of faults, and never of all that there are."""
+    lost = Unknown(what="the facts of this ticket", why="their block is damaged, and its words tell only some of them")
+    status = "broken" if report.status == "broken" else "undetermined"
+    return msgspec.structs.replace(report, status=status, unknown=(*report.unknown, lost))
 
 
 def unreadable(why: str, name: str) -> Report:

@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from gpudoctor.collector.told import facts_of
 from gpudoctor.facts import Facts, Gpus, Missing, encode
 from gpudoctor.intake import read
+from gpudoctor.pasted import triage
 from gpudoctor.report import judge
 from gpudoctor.ticket import MARK, block
 from gpudoctor.world import World
 from tests.collector.places import elsewhere, interpreters, oldest, run, triaged, written
 from tests.lab.drivers.fake import FakeGpu, Machine, error, install
 from tests.lab.drivers.needs import need_compiler
-from tests.made_environment import Made, install_cuda_torch, make
+from tests.made_environment import Made, install_cuda_torch, make, torch_files
 from tests.probes.roots import GOOD, Content, changed, write_root
 
 
@@ -280,6 +281,18 @@ def test_of_a_text_that_was_cut_the_visible_lines_are_judged_and_the_damage_is_t
     torch = found.facts.framework("torch")
     assert torch is not None
     assert torch.installed
+
+
+def test_a_machine_whose_facts_were_lost_on_the_way_is_never_healthy(file: Path, tmp_path: Path) -> None:
+    need_compiler()
+    made = make(tmp_path / "env")
+    made.install("torch", "2.9.0+cu130", files=torch_files("2.9.0+cu130", "13.0", "sm_75 sm_80 sm_90 sm_100 sm_120"))
+    environ = {"PATH": os.environ["PATH"], **install(tmp_path / "driver", Machine())}
+    text = elsewhere(file, World(environ=environ), made.python)
+    report = triage(text[: text.index(MARK) + 500])
+    assert judge(triaged(text)).status == "healthy"
+    assert report.status == "undetermined"
+    assert [unknown.what for unknown in report.unknown] == ["the facts of this ticket"]
 
 
 def _recording(text: str) -> dict[str, Any]:
