@@ -25,8 +25,10 @@ from typing import Any, Literal
 from gpudoctor.warm import BOOTSTRAP as BOOTSTRAP
 
 MARK = "@gpudoctor "
+_MARK_BYTES = MARK.encode()
 
 _LINE_LIMIT = 8 << 20  # characters of one marked line; a longer one is garbage
+_CHUNK = 64 << 10
 _TAIL_LINES = 200
 _TAIL_WIDTH = 2000
 _REAP_SECONDS = 1.0
@@ -85,9 +87,14 @@ class _Output:
     """What came over the two pipes so far."""
 
     messages: queue.SimpleQueue[Message] = field(default_factory=queue.SimpleQueue)
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
+    tail: deque[bytes] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
     flooded: bool = False
     last_heard: float = field(default_factory=time.monotonic)
+
+    def last_lines(self) -> tuple[str, ...]:
+        """The last lines outside the protocol, as text, without the blank ones."""
+        lines = (line.decode("utf-8", "replace").rstrip()[:_TAIL_WIDTH] for line in tuple(self.tail))
+        return tuple(line for line in lines if line)
 
 
 class Child:
@@ -241,7 +248,7 @@ class Child:
         for thread in self._threads[:1]:
             thread.join(_REAP_SECONDS)
         code = self._process.returncode
-        tail = tuple(self._output.tail)
+        tail = self._output.last_lines()
         pid = self._process.pid
         if broken or running:
             channel = _wait_channel(pid) if stuck else None
@@ -283,11 +290,11 @@ class Child:
         assert process.stdout is not None  # noqa: S101
         assert process.stderr is not None  # noqa: S101
         with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ, _Lines(self._take_line))
-            selector.register(process.stderr, selectors.EVENT_READ, _Lines(self._keep))
+            selector.register(process.stdout, selectors.EVENT_READ, _Lines(self._take_line, self._output.tail))
+            selector.register(process.stderr, selectors.EVENT_READ, _Lines(self._keep, self._output.tail))
             while selector.get_map():
                 for key, _ in selector.select():
-                    data = os.read(key.fd, 1 << 16)
+                    data = os.read(key.fd, _CHUNK)
                     self._output.last_heard = time.monotonic()
                     if not data:
                         key.data.close()
@@ -298,25 +305,24 @@ class Child:
         process.stdout.close()
         process.stderr.close()
 
-    def _take_line(self, line: str) -> None:
+    def _take_line(self, line: bytes) -> None:
         # A library that prints without a final newline would hide a marker at the start of a line.
-        before, mark, payload = line.partition(MARK)
+        before, mark, payload = line.partition(_MARK_BYTES)
         if not mark:
             self._keep(line)
             return
         if before.strip():
             self._keep(before)
         try:
-            message = json.loads(payload)
+            message = json.loads(payload.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             self._keep(line)
             return
         if isinstance(message, dict):
             self._output.messages.put(message)
 
-    def _keep(self, line: str) -> None:
-        if line.strip():
-            self._output.tail.append(line.rstrip()[:_TAIL_WIDTH])
+    def _keep(self, line: bytes) -> None:
+        self._output.tail.append(line[: 4 * _TAIL_WIDTH])  # UTF-8 has up to four bytes for a character
 
 
 class _Lines:
@@ -324,21 +330,27 @@ class _Lines:
 
     _TOTAL_LIMIT = 64 << 20
 
-    def __init__(self, take: Callable[[str], None]) -> None:
+    def __init__(self, take: Callable[[bytes], None], tail: deque[bytes]) -> None:
         self._take = take
+        self._tail = tail
         self._rest = b""
         self._total = 0
 
     def add(self, data: bytes) -> bool:
         self._total += len(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._take(line.decode("utf-8", "replace"))
+        whole = self._rest + data
+        *lines, self._rest = whole.split(b"\n")
+        if _MARK_BYTES not in whole and len(whole) < 2 * _CHUNK:
+            # No message among them: a flood of short lines must not cost a second for each of its megabytes.
+            self._tail.extend(lines)
+        else:
+            for line in lines:
+                self._take(line)
         return len(self._rest) <= _LINE_LIMIT and self._total <= self._TOTAL_LIMIT
 
     def close(self) -> None:
         if self._rest:
-            self._take(self._rest.decode("utf-8", "replace"))
+            self._take(self._rest)
             self._rest = b""
 
 

@@ -343,7 +343,7 @@ def _broken_part(told: Told, ending: Ending | None) -> Iterator[Part]:
     """The part at which the child ended before it was done."""
     if told.stage == "parts" and told.trying and not any(part.name == told.trying for part in told.parts):
         words = _last_words(ending)
-        crashed = ending is not None and ending.how in ("exited", "signalled", "hung")
+        crashed = ending is not None and ending.how in ("exited", "signalled", "hung", "flooded")
         yield Part(name=told.trying, holds=None, error=words) if crashed else Part(
             name=told.trying, holds=None, detail=words
         )

@@ -95,10 +95,16 @@ def test_the_deadline_ends_even_a_busy_child() -> None:
 
 
 @pytest.mark.parametrize(
-    "flood", ["while True: sys.stdout.write('x' * 65536)", "while True: sys.stderr.write('line\\n' * 9999)"]
+    "flood",
+    [
+        "while True: sys.stdout.write('x' * 65536)",
+        "while True: sys.stderr.write('line\\n' * 9999)",
+        "import os\nos.execvp('yes', ['yes'])",
+    ],
 )
-def test_endless_output_ends_in_bounded_memory(flood: str) -> None:
+def test_endless_output_ends_in_bounded_memory_and_long_before_the_deadline(flood: str) -> None:
     _, ending = run(flood, seconds=60)
+    assert ending.seconds < 30
     assert ending.how == "flooded"
     assert sum(map(len, ending.tail)) < 1 << 20
 

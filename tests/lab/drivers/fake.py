@@ -64,6 +64,7 @@ class MigSlice:
     uuid: str
     name: str = "NVIDIA H100 80GB HBM3 MIG 1g.10gb"
     memory: int = 10 * GIB
+    bar1: int = 16383 * MIB
     flips: tuple[Range, ...] = ()
 
 
@@ -272,6 +273,7 @@ def _leaves(gpu: FakeGpu) -> dict[str, object]:
         leaves[f"mig.{index}.uuid"] = instance.uuid
         leaves[f"mig.{index}.name"] = instance.name
         leaves[f"mig.{index}.memory"] = (instance.memory, 0, 0)
+        leaves[f"mig.{index}.bar1"] = instance.bar1
         leaves[f"mig.{index}.flips"] = instance.flips or None
     return leaves
 

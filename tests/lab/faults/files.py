@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 from gpudoctor.children import Limits
 from gpudoctor.facts import Fact, Missing
-from gpudoctor.probes import HOST_PROBES, container, driver, environment, host, look, toolkit
+from gpudoctor.probes import HOST_PROBES, container, driver, host, look, toolkit
 from gpudoctor.probes.background import Background
 from gpudoctor.probes.cuda_driver import libcuda
 from gpudoctor.world import World
@@ -24,6 +24,7 @@ Found = Mapping[str, Fact | Missing]
 
 _HANG_SECONDS = 0.3
 _QUICK_SECONDS = 20.0
+_LATE_SECONDS = 0.02  # each
 _HUGE = 1 << 30
 _MODULES = {
     "system files": host,
@@ -40,15 +41,14 @@ def probes(place: str) -> Mapping[str, Probe]:
     return {name: probe for name, probe in HOST_PROBES.items() if probe.__module__ == _MODULES[place].__name__}
 
 
-@dataclass(frozen=True)
-class Noting(World):
-    """A world that notes which paths are asked for."""
+class NotedPath(type(Path())):  # type: ignore[misc]
+    """A path that notes which files are opened for reading."""
 
-    asked: set[str] = field(default_factory=set)
+    opened: ClassVar[set[str]] = set()
 
-    def at(self, path: str) -> Path:
-        self.asked.add(path)
-        return super().at(path)
+    def open(self, *arguments: Any, **options: Any) -> Any:
+        self.opened.add(str(self))
+        return super().open(*arguments, **options)
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def machine(place: str, folder: Path) -> Machine:
     world = write_root(folder / "root", RICH, ENVIRON)
     good, reads = {}, {}
     for name, probe in probes(place).items():
-        noting = Noting(world.root, world.environ)
-        good[name] = look(probe, noting)
-        regular = (path for path in noting.asked if noting.at(path).is_file() and not noting.at(path).is_symlink())
-        reads[name] = tuple(sorted(regular))
+        NotedPath.opened.clear()
+        good[name] = look(probe, World(NotedPath(world.root), world.environ))
+        regular = (path for path in map(Path, NotedPath.opened) if path.is_file() and not path.is_symlink())
+        reads[name] = tuple(sorted(f"/{path.relative_to(world.root)}" for path in regular))
     return Machine(world, probes(place), good, reads)
 
 
@@ -108,9 +108,13 @@ def _said(whole: Machine, path: str, fault: Fault) -> str:
         assert name in whole.readers(path) or fact == whole.good[name], (path, name)
     if fault == "denied":
         unsaid = [name for name in whole.readers(path) if not isinstance(found[name], Missing)]
-        if unsaid: print("UNSAID", path, unsaid)
+        assert not unsaid or path in _PASSED_OVER, (path, unsaid)
         return "named"
     return "told"
+
+
+_PASSED_OVER = {"/usr/local/bin/nvcc"}
+"""What the shell passes over where it may not be used: another program of that name comes next on PATH."""
 
 
 @contextmanager
@@ -133,8 +137,8 @@ def _damaged(place: Path, fault: Fault) -> Iterator[None]:
 
 
 _CONTENTS: Mapping[Fault, Callable[[bytes], bytes]] = {
-    "garbage": lambda data: b"\x7fELF\x02\x01" + b"\xff" * 200,
-    "empty": lambda data: b"",
+    "garbage": lambda _: b"\x7fELF\x02\x01" + b"\xff" * 200,
+    "empty": lambda _: b"",
     "truncated": lambda data: data[: len(data) // 2],
     "not UTF-8": lambda data: b"\xff\xfe" * 50 + data,
 }
@@ -145,7 +149,7 @@ def _hanging(whole: Machine) -> str:
     pipes = {paths[0] for paths in whole.reads.values() if paths}
     with _pipes([whole.world.at(path) for path in pipes]):
         limits = Limits.within(_HANG_SECONDS)
-        looks = {name: Background(lambda probe=probe: look(probe, whole.world)) for name, probe in whole.probes.items()}
+        looks = {name: _behind(probe, whole.world) for name, probe in whole.probes.items()}
         found = {name: one.result(limits) for name, one in looks.items()}
     for name, fact in found.items():
         hung = any(path in pipes for path in whole.reads[name])
@@ -153,17 +157,21 @@ def _hanging(whole: Machine) -> str:
     return "named"
 
 
+def _behind(probe: Probe, world: World) -> Background[Fact | Missing]:
+    return Background(lambda: look(probe, world))
+
+
+class SlowPath(type(Path())):  # type: ignore[misc]
+    """A path whose files open late."""
+
+    def open(self, *arguments: Any, **options: Any) -> Any:
+        time.sleep(_LATE_SECONDS)
+        return super().open(*arguments, **options)
+
+
 def _slow(whole: Machine) -> str:
-    """The same, and the answer comes late."""
-    pipes = sorted({paths[0] for paths in whole.reads.values() if paths})
-    contents = {path: whole.world.at(path).read_bytes() for path in pipes}
-    with _pipes([whole.world.at(path) for path in pipes]):
-        looks = {name: Background(lambda probe=probe: look(probe, whole.world)) for name, probe in whole.probes.items()}
-        time.sleep(0.2)
-        for path in pipes:
-            _answer(whole.world.at(path), contents[path])
-        found = {name: one.result(Limits.within(_QUICK_SECONDS)) for name, one in looks.items()}
-    assert found == whole.good
+    world = World(SlowPath(whole.world.root), whole.world.environ)
+    assert {name: look(probe, world) for name, probe in whole.probes.items()} == whole.good
     return "whole"
 
 
@@ -190,17 +198,3 @@ def _pipes(places: list[Path]) -> Iterator[None]:
         for place, data in kept.items():
             if place.is_fifo():
                 _answer(place, data)
-
-
-if __name__ == "__main__":
-    import tempfile
-    from tests.lab.faults.table import FAULTS
-    for place in (*_MODULES, "loader's files"):
-        for fault in FAULTS:
-            if fault in ("crash", "refused start"): continue
-            start = time.monotonic()
-            try:
-                word = seen(place, fault, Path(tempfile.mkdtemp()))
-            except Exception as e:
-                word = f"!!! {type(e).__name__} {e}"
-            print(f"{place:20} {fault:14} {word:40} {time.monotonic()-start:.1f}", flush=True)

@@ -10,10 +10,8 @@ import errno
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,12 +20,10 @@ import msgspec
 
 from gpudoctor import plugins
 from gpudoctor.children import Limits
-from gpudoctor.facts import Facts, Fact, FrameworkName, Gpu, Missing
+from gpudoctor.facts import Facts, FrameworkName, Gpu, Missing
 from gpudoctor.findings import Report
 from gpudoctor.outside import Outside
-from gpudoctor.probes import container, driver, host, look, toolkit
-from gpudoctor.probes.background import Background
-from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
+from gpudoctor.probes.cuda_driver import cuda_driver
 from gpudoctor.probes.cuda_witness import CudaWitness
 from gpudoctor.probes.nvml import nvml
 from gpudoctor.probes.nvml_record import Record
@@ -36,16 +32,14 @@ from gpudoctor.report import judge
 from gpudoctor.smoke import Jobs, Plan
 from gpudoctor.world import World
 from tests.cli.run import ROOT
-from tests.good import GOOD, change, only, with_framework
+from tests.good import GOOD, change, with_framework
 from tests.lab.drivers.fake import FLOOD, HANG, SEGV, SLOW, FakeGpu, Machine, error, install, prints
+from tests.lab.faults import files
 from tests.lab.faults.table import Fault, Place
-from tests.probes.roots import ENVIRON, RICH, write_root
 
 IDLE = 1.0
 SECONDS = 60.0
 IMITATIONS = ROOT / "tests" / "lab" / "imitations"
-
-Look = Callable[[Fault, Path], "str"]
 
 
 def limits(fault: Fault) -> Limits:
@@ -77,7 +71,7 @@ def _other_answers(facts: Facts) -> bool:
 
 
 def unseen(value: Any) -> list[str]:
-    """What could not be seen, wherever it is in the facts, each with its kind and place; what GOOD lacks not counted."""
+    """What could not be seen, wherever it is in the facts, with kind and place; what GOOD lacks is not counted."""
     return sorted(set(_unseen(value)) - set(_unseen(GOOD)))
 
 
@@ -175,10 +169,7 @@ _SCRIPTS: Mapping[Fault, str] = {
 
 def _at_python(fault: Fault, folder: Path) -> Report:
     python = folder / "python"
-    if fault in _SCRIPTS:
-        script = _SCRIPTS[fault]
-    else:
-        script = f"sleep 0.5; exec '{sys.executable}' \"$@\""
+    script = _SCRIPTS.get(fault, f"sleep 0.5; exec '{sys.executable}' \"$@\"")
     if fault != "missing":
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o644 if fault == "denied" else 0o755)
@@ -219,12 +210,15 @@ def _trained(name: FrameworkName, fault: Fault, environ: Mapping[str, str], **mo
     with Jobs(Plan(**plan)) as jobs:
         jobs.run((Gpu(source="test", index=0, name="Imitation GPU"),))
         known = jobs.known()
-    facts = only(name if name != "jax" else "torch")
-    if name == "jax":
-        torch = facts.framework("torch")
-        assert torch is not None
-        facts = msgspec.structs.replace(facts, frameworks=msgspec.structs.replace(facts.frameworks, frameworks=(msgspec.structs.replace(torch, name="jax"),)))  # type: ignore[type-var]
-    return judge(change(with_framework(name, facts, imported=known.imported[name]), smokes=known.smokes))
+    facts = change(_with_only(name), smokes=known.smokes)
+    return judge(with_framework(name, facts, imported=known.imported[name]))
+
+
+def _with_only(name: FrameworkName) -> Facts:
+    """The good machine with one framework; JAX is built there as PyTorch is."""
+    framework = GOOD.framework("torch" if name == "jax" else name)
+    assert framework is not None
+    return change(frameworks={"frameworks": (msgspec.structs.replace(framework, name=name),)})
 
 
 def _stage(place: str) -> Callable[[Fault, Path], Report]:
@@ -271,32 +265,33 @@ def _import_of(name: FrameworkName) -> Callable[[Fault, Path], Report]:
 # ------------------------------------------------------------------------------------------------------ witnesses
 
 
-def _beside(fault: Fault, **more: Any) -> Report:
-    return _trained("torch", fault, {"PYTHONPATH": str(IMITATIONS)}, **more)
+def _beside(**more: Any) -> Report:
+    # The job itself is sound, and may wait for us.
+    return _trained("torch", "slow", {"PYTHONPATH": str(IMITATIONS)}, **more)
 
 
-def _sober(look: Callable[..., Any]) -> Callable[..., Any]:
+def _sober(ask: Callable[..., Any]) -> Callable[..., Any]:
     """A witness that looks, and if it can, says what a real driver would: the fake one's memory does not change."""
     grown = growing()
-    return lambda pids, target: told if isinstance(told := look(pids, target), Missing) else grown()
+    return lambda pids, target: told if isinstance(told := ask(pids, target), Missing) else grown()
 
 
 def _at_nvml_witness(fault: Fault, folder: Path) -> Report:
     world = driver_with(fault, folder, "libnvidia-ml.so.1", "nvmlInitWithFlags")
     patience = mock.patch("gpudoctor.probes.nvml._IDLE_SECONDS", limits(fault).idle)
     with patience, Outside(world, limits(fault)) as outside:
-        return _beside(fault, witness=_sober(outside.look))
+        return _beside(witness=_sober(outside.look))
 
 
 def _at_cuda_witness(fault: Fault, folder: Path) -> Report:
     world = driver_with(fault, folder, "libcuda.so.1", "cuInit")
     with CudaWitness(world, limits(fault), pci="0000:17:00.0") as opened:
-        return _beside(fault, witness=_sober(lambda *_: opened.look()))
+        return _beside(witness=_sober(lambda *_: opened.look()))
 
 
 def _at_record(fault: Fault, folder: Path) -> Report:
     world = driver_with(fault, folder, "libnvidia-ml.so.1", "nvmlInitWithFlags")
-    return _beside(fault, record=lambda gpus: Record(world, gpus, limits(fault)))
+    return _beside(record=lambda gpus: Record(world, gpus, limits(fault)))
 
 
 # -------------------------------------------------------------------------------------------------------- plug-ins
@@ -326,9 +321,10 @@ def _at_plugin(fault: Fault, folder: Path) -> Report:
     if fault != "missing":
         (folder / f"{name}.py").write_text(_PROBE.format(body=_BODIES.get(fault, "pass")))
     entry = plugins.Entry("gpudoctor.probes", "made", f"{name}:probe", "made")
-    with mock.patch.object(plugins, "entries", lambda: (entry,)), mock.patch.object(sys, "path", [*sys.path, str(folder)]):
-        with plugins.Session() as session:
-            return session.judge(GOOD, look=True, limits=Limits.within(3.0))
+    installed = mock.patch.object(plugins, "entries", return_value=(entry,))
+    importable = mock.patch.object(sys, "path", [*sys.path, str(folder)])
+    with installed, importable, plugins.Session() as session:
+        return session.judge(GOOD, look=True, limits=Limits.within(3.0))
 
 
 PLACES: Mapping[Place, Callable[[Fault, Path], Report]] = {
@@ -353,26 +349,11 @@ PLACES: Mapping[Place, Callable[[Fault, Path], Report]] = {
 
 
 def seen(place: Place, fault: Fault, folder: Path) -> str:
-    """What the report comes to."""
+    """What the report comes to; for a file, what its readers say."""
+    if place not in PLACES:
+        return files.seen(place, fault, folder)
     try:
         with starts_refused() if fault == "refused start" else nullcontext():
             return outcome(PLACES[place](fault, folder))
     except NotAnInterpreter:
         return "refused"
-
-
-if __name__ == "__main__":
-    import tempfile
-    from tests.lab.faults.table import FAULTS
-    wanted = sys.argv[1:]
-    for place in PLACES:
-        if wanted and place not in wanted: continue
-        for fault in FAULTS:
-            start = time.monotonic()
-            try:
-                word = seen(place, fault, Path(tempfile.mkdtemp()))
-            except KeyError as e:
-                word = f"KeyError {e}"
-            except Exception as e:
-                word = f"!!! {type(e).__name__} {e}"
-            print(f"{place:20} {fault:14} {word:40} {time.monotonic()-start:.1f}", flush=True)

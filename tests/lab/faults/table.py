@@ -1,18 +1,27 @@
-"""Every fault at every place that gpudoctor looks at, and what its report then says: one table, which drives the tests.
+"""Every fault and every place that gpudoctor looks at: the rows and columns of docs/faults.md.
 
-A cell is what the report on an otherwise good machine comes to: the name of the rule that is its cause, ``unknown``
-(nothing is called healthy, and what could not be seen is named), ``named`` (the rest is judged, and what could not be
-seen is named), ``whole`` (nothing is lost), ``refused`` (wrong usage: one sentence and exit code 2), or why that fault
-cannot happen there.
+What the report then comes to is found out by :mod:`tests.lab.faults.places`; here is only what can happen, and why the
+rest cannot.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Fault = Literal[
-    "missing", "denied", "hang", "crash", "garbage", "empty", "truncated", "endless", "not UTF-8", "slow", "refused start"
+    "missing",
+    "denied",
+    "hang",
+    "crash",
+    "garbage",
+    "empty",
+    "truncated",
+    "endless",
+    "not UTF-8",
+    "slow",
+    "refused start",
 ]
 FAULTS: dict[Fault, str] = {
     "missing": "the file, library or package is not there",
@@ -54,6 +63,9 @@ Place = Literal[
 ]
 
 
+PLACES: tuple[Place, ...] = get_args(Place)
+
+
 @dataclass(frozen=True)
 class Never:
     """The fault cannot happen there."""
@@ -61,12 +73,28 @@ class Never:
     why: str
 
 
-Cell = str | Never
+_FILE = Never("a file does not run")
+_READ = Never("a file that is read starts no process")
+_CALL = Never("one call of a library that is whole")
+_STAGE = Never("the framework was imported: it is there")
+_PROCESS = Never("the process is there since the import")
+_OTHERS = Never("see garbage: what is printed is not read as text")
+_CHECKED = Never("a number, checked against the CPU's")
 
-_NO_FILE = Never("a call, not a file")
-_IN_PROCESS = Never("it runs in the process that the stage before it has started")
-_NO_TEXT = Never("it answers no text")
+_FILES: tuple[Place, ...] = ("system files", "driver files", "container files", "toolkit files", "loader's files")
+_STAGES: tuple[Place, ...] = tuple(place for place in PLACES if place.startswith("stage"))
+
+NEVER: Mapping[tuple[Place, Fault], Never] = {
+    **{(place, "crash"): _FILE for place in _FILES},
+    **{(place, "refused start"): _READ for place in _FILES},
+    **{("one GPU in NVML", fault): _CALL for fault in ("empty", "truncated")},
+    **{(place, "missing"): _STAGE for place in _STAGES},
+    **{(place, "empty"): _CHECKED for place in _STAGES},
+    **{(place, "not UTF-8"): _OTHERS for place in _STAGES},
+    **{(place, "refused start"): _PROCESS for place in _STAGES},
+}
 
 
-def _row(**cells: Cell) -> dict[Fault, Cell]:
-    return {fault: cells[fault.replace(" ", "_").replace("-", "").lower()] for fault in FAULTS}
+def cells() -> Iterator[tuple[Place, Fault]]:
+    """Every fault that can happen, place by place."""
+    return ((place, fault) for place in PLACES for fault in FAULTS if (place, fault) not in NEVER)

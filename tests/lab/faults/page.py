@@ -1,0 +1,94 @@
+"""The table of faults in the docs: made by injecting every one of them.
+
+    python -m tests.lab.faults.page
+
+writes docs/faults.md anew, in some minutes; the tests inject each fault again and compare.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from gpudoctor.rules import names
+from tests.cli.run import ROOT
+from tests.lab.faults.places import seen
+from tests.lab.faults.table import FAULTS, NEVER, PLACES, Fault, Place, cells
+
+PAGE = ROOT / "docs" / "faults.md"
+WORDS = {
+    "whole": "nothing is lost",
+    "told": "the answer is a fact of its own, and judged as what it is: absent, refused by the driver, unintelligible",
+    "named": "the rest is judged; what could not be seen is named, with its place",
+    "unknown": "the report is undetermined (exit code 3) and names what could not be seen",
+    "refused": "wrong usage: one sentence, exit code 2",
+}
+_HEAD = """\
+# What gpudoctor does where things fail
+
+Each fault is made at each place that gpudoctor looks at, on a machine that is good otherwise, with real child
+processes, fake driver libraries and imitations of frameworks. In every case there is a report within the time limit,
+and no process, no file and no mount is left. `python -m tests.lab.faults.page` makes this page anew; the tests make
+every fault again and compare.
+
+"""
+
+
+def rows() -> Mapping[tuple[Place, Fault], str]:
+    """Every cell of the committed page."""
+    lines = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ")]
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    start = next(index for index, line in enumerate(table) if line[0] == "place")
+    found: dict[tuple[Place, Fault], str] = {}
+    for place, line in zip(PLACES, table[start + 2 :], strict=False):
+        assert line[0] == place, f"{line[0]} is not {place}"
+        found.update({(place, fault): _bare(cell) for fault, cell in zip(FAULTS, line[1:], strict=True)})
+    return found
+
+
+def _bare(cell: str) -> str:
+    return cell.partition("](")[0].lstrip("[")
+
+
+def page(observed: Mapping[tuple[Place, Fault], str]) -> str:
+    """The page with these outcomes."""
+    words = "".join(f"- *{word}*: {meaning}\n" for word, meaning in WORDS.items())
+    faults = "".join(f"- *{fault}*: {meaning}\n" for fault, meaning in FAULTS.items())
+    head = f"| place | {' | '.join(FAULTS)} |\n| --- {'| --- ' * len(FAULTS)}|\n"
+    body = "".join(
+        f"| {place} | {' | '.join(_cell(place, fault, observed) for fault in FAULTS)} |\n" for place in PLACES
+    )
+    return (
+        f"{_HEAD}## Faults\n\n{faults}\n## What the report says\n\n{words}- the name of a rule: it is the cause\n"
+        f"- —: it cannot happen there, for the reason below\n\n## Table\n\n{head}{body}\n"
+        f"## What cannot happen\n\n{_reasons()}"
+    )
+
+
+def _cell(place: Place, fault: Fault, observed: Mapping[tuple[Place, Fault], str]) -> str:
+    if (place, fault) in NEVER:
+        return "—"
+    word = observed[place, fault]
+    return f"[{word}](rules/{word}.md)" if word in names() else word
+
+
+def _reasons() -> str:
+    reasons: dict[str, list[str]] = {}
+    for (place, fault), never in NEVER.items():
+        reasons.setdefault(f"{fault}: {never.why}", []).append(place)
+    return "".join(f"- {why} ({', '.join(places)})\n" for why, places in reasons.items())
+
+
+def _observed() -> Mapping[tuple[Place, Fault], str]:
+    found = {}
+    for place, fault in cells():
+        with tempfile.TemporaryDirectory() as folder:
+            found[place, fault] = seen(place, fault, Path(folder))
+        sys.stderr.write(f"{place}, {fault}: {found[place, fault]}\n")
+    return found
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(_observed()), "utf-8")
