@@ -61,3 +61,9 @@ def notebook_python() -> Path:
 def old_tensorflow_python() -> Path:
     """The interpreter of an environment with TensorFlow 2.15, Keras 2, NumPy 1 and protobuf 4."""
     return _python("old-tensorflow")
+
+
+@pytest.fixture(scope="session")
+def clients_python() -> Path:
+    """The interpreter of an environment with nvitop and gpustat."""
+    return _python("clients")

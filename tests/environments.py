@@ -22,6 +22,10 @@ from pathlib import Path
 _TENSORFLOW = "tensorflow-cpu" if platform.machine().lower() in ("x86_64", "amd64") else "tensorflow"
 
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    # Programs that show NVIDIA GPUs, none of them ours: they prove the laboratory's driver libraries.
+    "clients": ("nvitop>=1.6", "gpustat>=1.1", "nvidia-ml-py>=13.580"),
+    # A C compiler for the laboratory, where the machine has none.
+    "compiler": ("ziglang>=0.13",),
     "torch": ("torch==2.13.0", "numpy"),
     "tensorflow": (_TENSORFLOW,),
     "jax": ("jax",),

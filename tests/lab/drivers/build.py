@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.environments import Unmakeable, environment
+
 HERE = Path(__file__).parent
 SOURCES = {"libnvidia-ml.so.1": "nvml.c", "libcuda.so.1": "cuda.c"}
 
@@ -21,14 +23,18 @@ class NoCompilerError(Exception):
 
 
 def compiler() -> tuple[str, ...]:
-    """The command of a C compiler: $CC, cc, gcc, clang, or the one in the package ziglang. Raises NoCompilerError."""
+    """The command of a C compiler: $CC, cc, gcc, clang, or the one in the package ziglang, which is installed in an
+    environment of the suite's own where it is not there. Raises NoCompilerError."""
     for name in filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")):
         found = shutil.which(name)
         if found:
             return (found,)
     if importlib.util.find_spec("ziglang"):
         return (sys.executable, "-m", "ziglang", "cc")
-    raise NoCompilerError("no C compiler: install gcc or clang, or the Python package ziglang")
+    try:
+        return (str(environment("compiler")), "-m", "ziglang", "cc")
+    except Unmakeable as why:
+        raise NoCompilerError(f"no C compiler: install gcc or clang, or the Python package ziglang ({why})") from why
 
 
 def cache_folder() -> Path:
