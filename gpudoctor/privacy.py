@@ -191,7 +191,9 @@ class _Read:
         touched = False
         under = "" if isinstance(value, dict) else under
         for one in _members(value):
-            if self._add_text(one, under) if one.__class__ is str else self.add(one, under):
+            if one.__class__ is str:
+                touched = self._add_text(one, under) or _announces_secret(one) or touched
+            elif self.add(one, under):
                 touched = True
         return touched
 
@@ -279,9 +281,9 @@ _HOST_SAID = re.compile(
     r"(?P<host>[A-Za-z][\w.-]{0,63})",
     re.IGNORECASE | re.MULTILINE,
 )
+_USER_SET = re.compile(r"\b(?:SUDO_)?(?:USER|LOGNAME|USERNAME)=[\"']?(?P<user>[A-Za-z_][\w.-]{2,31})")
 _USER_SAID = re.compile(
-    r"(?:\b(?:(?:USER|LOGNAME|USERNAME|SUDO_USER)=|[Uu]ser ?[Nn]ame ?[:=] ?)[\"']?|\b[ug]id=\d{1,10}\()"
-    r"(?P<user>[A-Za-z_][\w.-]{2,31})(?=[\"')\]|,;]|\s*$)",
+    r"(?:\b[Uu]ser ?[Nn]ame ?[:=] ?[\"']?|\b[ug]id=\d{1,10}\()(?P<user>[A-Za-z_][\w.-]{2,31})(?=[\"')\],;]|\s*$)",
     re.MULTILINE,
 )
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -302,7 +304,8 @@ def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
     homes = _homes(texts)
     home = identity.home or next((path for path, _ in homes.most_common(1)), None)
     people = [identity.user or "", _name_in(home or ""), *map(_name_in, homes)]
-    people += [*_said(_PROMPT, "user", texts), *_said(_USER_SAID, "user", texts)]
+    people += [*_said(_PROMPT, "user", texts), *_said(_USER_SET, "user", texts)]
+    people += _said(_USER_SAID, "user", texts)
     hosts = [identity.host or "", *_said(_PROMPT, "host", texts), *_said(_HOST_SAID, "host", texts)]
     known = _Known(
         home=home,
@@ -439,7 +442,9 @@ _NAMED = re.compile(
 )
 _VALUE = re.compile(r"\"[^\"\n]*\"?|'[^'\n]*'?|[^\s\"',;&|)}\]]+")
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]+@(?:[\w-]+\.)+(?!service\b|socket\b|mount\b)[^\W\d_]{2,}(?![\w@-])")
-_USER_AT_HOST = re.compile(r"(?<![\w.@%+-])[A-Za-z_][\w.-]{0,31}@(?:[A-Za-z][\w-]*)(?:\.[\w-]+)*(?![\w@/-]|\.\d|://)")
+_USER_AT_HOST = re.compile(
+    r"(?<![\w.@%+-])[A-Za-z_][\w.-]{0,31}@(?:[A-Za-z][\w-]*|\d[\w-]*(?=[\w.-]*:[~/]))(?:\.[\w-]+)*(?![\w@/-]|\.\d|://)"
+)
 _MAC = re.compile(
     r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?P<sep>[:-])(?:[0-9A-Fa-f]{2}(?P=sep)){4,}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])"
 )
@@ -449,6 +454,7 @@ _IPV4 = re.compile(r"(?<![\w.])(?<![=<>~!]=)\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\w)")
 _VERSION_BEFORE = re.compile(
     r"(?:\b(?:lib|nvidia-)?(?:cuda|cudnn|cublas|cublaslt|cudart|curand|cufft|cufile|cupti|cusolver|cusparse|cusparselt|nccl"
     r"|npp|nvjitlink|nvjpeg|nvrtc|nvshmem|nvtx|tensorrt|wsl)(?:[-_ ]?(?:cu|cuda[-_]?)?\d{1,2})?(?:-dev(?:el)?)?"
+    r"(?: (?:build|compiler|driver|libraries|library|package|runtime|toolkit|wheel))?"
     r"|\b[a-z][\w-]{0,60}-cu\d\d|\b(?:version|release|v))[\s:=v(\"'@]{0,40}"
     r"(?:\d{1,5}(?:\.\d{1,5}){1,4}(?:\s{0,2}(?:,|/|or|and|to|vs\.?|<|>|[=!<>]=|->|→)\s{0,2})){0,4}\Z",
     re.IGNORECASE,
@@ -459,10 +465,10 @@ _PORT_BEHIND = re.compile(r"[:<]\d|/\d{1,2}(?!\d)")
 _ACCOUNT = re.compile(
     r"(?<![\w-])S-1-5-21(?:-\d{1,12}){3,5}(?![\w-])|(?<!\w)SHA256:[A-Za-z0-9+/]{43}=?(?![A-Za-z0-9+/])"
 )
-_SHARE = re.compile(r"(?<![\w\\:])(?P<slashes>\\\\|\\{4})(?!wsl\b|wsl\.localhost\b|hidden-)[A-Za-z][\w.-]{1,62}(?=\\)")
+_SHARE = re.compile(r"(?<![\w\\:])(?P<slashes>\\{2,16})(?!wsl\b|wsl\.localhost\b|hidden-)[A-Za-z][\w.-]{1,62}(?=\\)")
 _ENV_OPTION = re.compile(
-    r"(?<![\w-])(?P<option>(?:-e|--env)(?:=|\s{1,3})(?P<quote>[\"']?)(?P<name>[A-Za-z_]\w{0,80})=)"
-    r"(?P<value>\"[^\"\n]{0,2000}|'[^'\n]{0,2000}|[^\s\"']{0,2000})"
+    r"(?<![\w-])(?P<option>(?:-e|--env)(?:=|\s{1,3})(?P<quote>[\"'\\]{1,8})?(?P<name>[A-Za-z_]\w{0,80})=)"
+    r"(?P<value>(?(quote)[^\"'\n]{0,2000}|(?:[\"'\\]{1,8}[^\"'\n]{0,2000}|[^\s\"']{0,2000})))"
 )
 _CLOUD_HOST = re.compile(r"(?<![\w-])ip-\d{1,3}(?:-\d{1,3}){3}(?:\.[\w.-]+)?")
 _SERIAL = re.compile(
@@ -574,8 +580,20 @@ class _Cleaner:
         elif isinstance(value, frozenset):
             result = frozenset(self.walk(item, clean) for item in value)
         elif isinstance(value, tuple):
-            result = tuple([item if self._passes(item) else self.walk(item, clean) for item in value])
+            result = tuple(
+                [item if self._passes(item) else self.walk(item, clean) for item in self._values_hidden(value)]
+            )
         return typing.cast(_S, result)
+
+    def _values_hidden(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Words of a command line: what follows ``--password`` is one, also as a word of its own."""
+        if not any(item.__class__ is str and _announces_secret(item) for item in items[:-1]):
+            return items
+        announced = [False, *(isinstance(item, str) and _announces_secret(item) for item in items[:-1])]
+        return tuple(
+            self._changed("secret", item, SECRET) if before and isinstance(item, str) else item
+            for item, before in zip(items, announced, strict=True)
+        )
 
     def _record(self, record: msgspec.Struct) -> msgspec.Struct:
         kind = type(record)
@@ -651,6 +669,11 @@ class _Cleaner:
         return self._rest(text, tilde=True)
 
     def _rest(self, text: str, tilde: bool) -> str:
+        """The text without the rest of what is private. What was hidden no longer glues its neighbours together."""
+        cleaned = self._once(text, tilde)
+        return cleaned if cleaned == text else self._once(cleaned, tilde)
+
+    def _once(self, text: str, tilde: bool) -> str:
         for name, shown in self._known.programs.items():
             text = self._literal(name, shown, text)
         if _inert(text):
@@ -749,14 +772,15 @@ def _inert(text: str) -> bool:
     return _Cleaner(_Known()).by_shape(text) == text
 
 
-_TEACHING = (_HOME, _PROMPT, _HOST_SAID, _USER_SAID, _DEVICE, _PINNED)
+_TEACHING = (_HOME, _PROMPT, _HOST_SAID, _USER_SET, _USER_SAID, _DEVICE, _PINNED)
 
 # What a text in ASCII must hold, in lower case, for a pattern to have a match in it: far faster to look for.
 _MARKS: dict[re.Pattern[str], tuple[str, ...]] = {
     _HOME: ("/", "\\"),
     _PROMPT: ("@",),
     _HOST_SAID: ("host", "nodename", "computer", "linux ", " kernel:", "master_addr"),
-    _USER_SAID: ("user", "logname", "id="),
+    _USER_SET: ("user", "logname"),
+    _USER_SAID: ("user", "id="),
     _DEVICE: ("-",),
     _KEY_BLOCK: ("-----begin",),
     _URL: ("://",),
@@ -786,11 +810,16 @@ def _may_match(pattern: re.Pattern[str], text: str) -> bool:
 
 def _env_option(match: re.Match[str]) -> str:
     """``-e NAME=value`` of a container's command line, with the value only where the name is one to show."""
-    name = match["name"]
-    if not match["value"].strip("\"'") or (_allowed(name) and not secretive(name)):
+    name, value = match["name"], match["value"]
+    inside = value.lstrip("\"'\\")
+    if not inside or (_allowed(name) and not secretive(name)):
         return match[0]
-    opening = match["value"][0] if match["value"][0] in "\"'" else ""
-    return match["option"] + opening + (SECRET if secretive(name) else VALUE)
+    return match["option"] + value.removesuffix(inside) + (SECRET if secretive(name) else VALUE)
+
+
+def _announces_secret(word: str) -> bool:
+    """``--password``, ``token:`` and ``secret=``, with nothing behind them."""
+    return (word[:1] == "-" or word[-1:] in (":", "=")) and " " not in word and secretive(word.strip("-:="))
 
 
 def _counts_tokens(name: str, value: str) -> bool:
