@@ -13,6 +13,10 @@ class NotAnInterpreter(Exception):  # noqa: N818 - it is what the user named, no
     """The interpreter that was asked for cannot be one. The message is one sentence for the user."""
 
 
+class NothingThereError(NotAnInterpreter):
+    """Nothing that could be one lies there."""
+
+
 @dataclass(frozen=True)
 class Target:
     """The interpreter under test as an absolute path, links not resolved (a venv's python is a link), and why it."""
@@ -52,26 +56,22 @@ def _from_words(python: str, environ: Mapping[str, str]) -> str:
 def _from_variable(variable: str, prefix: str) -> str:
     try:
         return _executable(os.path.abspath(prefix), prefix)
-    except (NotAnInterpreter, ValueError) as error:
+    except (NothingThereError, ValueError) as error:
         raise NotAnInterpreter(
             f"${variable} is {_shown(prefix)}, where there is no Python to look at; name one with --python."
         ) from error
+    except NotAnInterpreter as error:
+        raise NotAnInterpreter(f"${variable} is {_shown(prefix)}, and {error} Name another with --python.") from error
 
 
 def _executable(path: str, shown: str) -> str:
-    try:
-        if os.path.isdir(path):
-            return _inside(path, shown)
-        if not os.path.lexists(path):
-            raise NotAnInterpreter(f"There is no {_shown(shown)}.")
-        if not os.path.exists(path):
-            raise NotAnInterpreter(f"{_shown(shown)} is a link to {_shown(os.readlink(path))}, which does not exist.")
-    except OSError as error:
-        raise NotAnInterpreter(f"{_shown(shown)} cannot be looked at: {error.strerror}.") from error
-    if not os.path.isfile(path):
-        raise NotAnInterpreter(f"{_shown(shown)} is not a program.")
-    if not os.access(path, os.X_OK):
-        raise NotAnInterpreter(f"{_shown(shown)} is not executable.")
+    if os.path.isdir(path):
+        return _inside(path, shown)
+    reason = _refusal(path)
+    if reason:
+        raise NotAnInterpreter(f"{_shown(shown)} {reason}.")
+    if not os.path.lexists(path):
+        raise NothingThereError(f"There is no {_shown(shown)}.")
     return path
 
 
@@ -79,11 +79,30 @@ _PLACES = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe", "pyt
 
 
 def _inside(folder: str, shown: str) -> str:
+    reasons = []
     for place in _PLACES:
         path = os.path.join(folder, *place.split("/"))
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
-    raise NotAnInterpreter(f"{_shown(shown)} is a folder without a Python interpreter in it.")
+        reason = _refusal(path)
+        reasons += [f"{_shown(os.path.join(shown, *place.split('/')))} {reason}."] if reason else []
+    if reasons:
+        raise NotAnInterpreter(reasons[0])
+    raise NothingThereError(f"{_shown(shown)} is a folder without a Python interpreter in it.")
+
+
+def _refusal(path: str) -> str | None:
+    """Why what lies at a path is no program that can be started, None where nothing lies there or it can."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        gone = os.path.realpath(path)
+        return f"is a link to {_shown(gone)}, which does not exist" if os.path.islink(path) else None
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+    if not os.path.isfile(path):
+        return "is not a program"
+    return None if os.access(path, os.X_OK) else "is not executable"
 
 
 def _shown(text: str) -> str:

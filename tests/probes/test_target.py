@@ -82,6 +82,10 @@ def test_a_bare_name_is_looked_up_on_path(made: Made) -> None:
 def test_what_cannot_be_an_interpreter_is_one_sentence(made: Made, tmp_path: Path) -> None:
     put(tmp_path, {"notes.txt": "", "folder/x": ""})
     (tmp_path / "dangling").symlink_to("/nowhere/python")
+    put(tmp_path, {"shut/bin/python": "", "based/lib/x": ""})
+    (tmp_path / "based/bin").mkdir()
+    (tmp_path / "based/bin/python").symlink_to("python3")
+    (tmp_path / "based/bin/python3").symlink_to("/nowhere/python3.9")
     os.mkfifo(tmp_path / "pipe")
     cases = {
         str(tmp_path / "absent"): f"There is no {tmp_path}/absent.",
@@ -89,6 +93,8 @@ def test_what_cannot_be_an_interpreter_is_one_sentence(made: Made, tmp_path: Pat
         str(tmp_path / "notes.txt" / "x"): f"There is no {tmp_path}/notes.txt/x.",
         str(tmp_path / "folder"): f"{tmp_path}/folder is a folder without a Python interpreter in it.",
         str(tmp_path / "dangling"): f"{tmp_path}/dangling is a link to /nowhere/python, which does not exist.",
+        str(tmp_path / "based"): f"{tmp_path}/based/bin/python is a link to /nowhere/python3.9, which does not exist.",
+        str(tmp_path / "shut"): f"{tmp_path}/shut/bin/python is not executable.",
         str(tmp_path / "pipe"): f"{tmp_path}/pipe is not a program.",
         "no-such-python": "There is no no-such-python on PATH and none in this folder.",
         "": "--python needs the path of a Python interpreter or of an environment.",
@@ -109,6 +115,17 @@ def test_a_variable_that_points_nowhere_is_one_sentence(variable: str, tmp_path:
         choose(None, {variable: str(tmp_path / "gone")})
     assert str(refused.value) == (
         f"${variable} is {tmp_path}/gone, where there is no Python to look at; name one with --python."
+    )
+
+
+def test_an_active_environment_whose_base_python_is_gone_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "venv/bin/python").symlink_to("/nowhere/python3.9")
+    with pytest.raises(NotAnInterpreter) as refused:
+        choose(None, {"VIRTUAL_ENV": str(tmp_path / "venv")})
+    assert str(refused.value) == (
+        f"$VIRTUAL_ENV is {tmp_path}/venv, and {tmp_path}/venv/bin/python is a link to /nowhere/python3.9, which does "
+        "not exist. Name another with --python."
     )
 
 

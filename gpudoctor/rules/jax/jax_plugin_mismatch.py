@@ -69,9 +69,8 @@ def _cited(listed: list[Package], packages: Packages) -> tuple[Evidence, ...]:
 def _together(packages: Packages, jaxlib: str, plugins: list[Package]) -> InstallPackages:
     match = _PLUGIN.fullmatch(plugins[0].name) if plugins else None
     version = packages.version("jax") or jaxlib.partition("+")[0]
-    return InstallPackages(
-        requirements=(f"jax[cuda{match[1] if match else '12'}]=={version}",), title="Install one release of all"
-    )
+    extra = f"[cuda{match[1]}]" if match else "" if packages.complete else "[cuda12]"
+    return InstallPackages(requirements=(f"jax{extra}=={version}",), title="Install one release of all")
 
 
 _CERTAIN = (
@@ -106,8 +105,9 @@ def jax_says_so(message: Message, packages: Packages | None) -> Verdict:
     plugins = [p for p in (packages.packages if packages else ()) if _PLUGIN.fullmatch(p.name) and p.version]
     if not certain and jaxlib and plugins and all(_one_release(p.version, jaxlib) for p in plugins):
         return NotApplicable("jaxlib and its plug-ins are of one release")
+    alone = packages is not None and packages.complete and not plugins
     return Found(
-        title="jaxlib and JAX's CUDA plug-in do not pair.",
+        title="jax and jaxlib do not pair." if alone else "jaxlib and JAX's CUDA plug-in do not pair.",
         detail=text,
         evidence=(cite("message", text, message), *(_cited(plugins, packages) if packages else ())),
         remedies=(_together(packages, jaxlib, plugins),) if packages and jaxlib else (),

@@ -14,9 +14,9 @@ one installed wins.
 Remove all of them, then install one.
 
 ## How it is detected
-By distributions of the same name in several folders of sys.path, and by distributions that install the same import
-package in different versions, CuPy and onnxruntime included. Meta packages that belong together (tensorflow and
-tensorflow-intel, conda's tensorflow-base) are no duplicates.
+By distributions of the same name in several folders of sys.path or in two versions in one folder, and by distributions
+that install the same import package in different versions, CuPy and onnxruntime included. Meta packages that belong
+together (tensorflow and tensorflow-intel, conda's tensorflow-base) are no duplicates.
 
 ## Sources
 - https://docs.python.org/3/library/site.html
@@ -36,7 +36,8 @@ from gpudoctor.remedies import UninstallPackages
 from gpudoctor.rules._texts import first_match, search
 
 RULE = Rule(
-    without_gpu="none", masks=("framework-import-failed", "tf-cpu-build", "keras-mismatch", "companion-mismatch")
+    without_gpu="none",
+    masks=("framework-import-failed", "tf-cpu-build", "keras-mismatch", "protobuf-mismatch", "companion-mismatch"),
 )
 
 # Distributions that write the same import package, by framework. Those of one tuple are whole in themselves.
@@ -57,7 +58,7 @@ def copies_on_the_path(framework: Framework, packages: Packages, imported: Impor
     copies = [package for name in _RIVALS[framework.name] for package in packages.copies(name)]
     rivals = _rivals(copies)
     if len(rivals) < 2:
-        return Passed("one copy")
+        return _recorded_twice(copies, packages, imported) or Passed("one copy")
     broken = imported is not None and not imported.ok
     shown = "; ".join(f"{package.name} {package.version or '?'} in {package.location}" for package in rivals)
     one_folder = len({package.location for package in rivals}) == 1
@@ -74,6 +75,25 @@ def copies_on_the_path(framework: Framework, packages: Packages, imported: Impor
         ),
         severity=Severity.ERROR if broken or (one_folder and _differ(rivals)) else Severity.WARNING,
         confidence=Confidence.CERTAIN if broken else Confidence.LIKELY,
+    )
+
+
+def _recorded_twice(copies: list[Package], packages: Packages, imported: Imported | None) -> Found | None:
+    """Two releases of one distribution recorded in one folder: an upgrade that ended half-way."""
+    twice = [p for p in copies if p.metadata and (p.name, p.location) == (copies[0].name, copies[0].location)]
+    if len({package.version for package in twice}) < 2:
+        return None
+    versions = " and ".join(package.version or "?" for package in twice)
+    broken = imported is not None and not imported.ok
+    return Found(
+        title=f"{twice[0].name} is recorded twice in one folder, as {versions}.",
+        detail=f"{twice[0].location} holds the files of one of them, or of both.",
+        evidence=tuple(cite(package.name, f"{package.version} in {package.location}", packages) for package in twice),
+        remedies=(
+            UninstallPackages(names=(twice[0].name,), title="Remove it, as often as it is listed, then install one"),
+        ),
+        severity=Severity.ERROR if broken else Severity.WARNING,
+        confidence=Confidence.LIKELY,
     )
 
 

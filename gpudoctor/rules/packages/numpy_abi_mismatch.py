@@ -21,10 +21,12 @@ The words of NumPy and of the framework at import, and the matrix's list of the 
 
 from __future__ import annotations
 
+import re
+
 from packaging.version import InvalidVersion, Version
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Framework, Imported, Message, Packages, System
+from gpudoctor.facts import Build, Framework, Imported, Message, Packages, Pins, System, UnmetPin
 from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import Platform
@@ -36,6 +38,7 @@ RULE = Rule(without_gpu="none")
 
 _OLDER = InstallPackages(requirements=("numpy<2",), title="Install NumPy 1")
 _NEWER = InstallPackages(requirements=("numpy>=2",), title="Install NumPy 2")
+_ANY = InstallPackages(requirements=("numpy",), title="Install NumPy")
 
 
 @RULE.detector
@@ -98,7 +101,7 @@ _MADE_FOR_NEWER = (
 
 
 @RULE.detector
-def numpy_says_so(message: Message, packages: Packages | None) -> Verdict:
+def numpy_says_so(message: Message, packages: Packages | None, pins: Pins | None) -> Verdict:
     """NumPy or a package refuses the other's binary interface."""
     numpy = packages.version("numpy") if packages else None
     older = first_match(_MADE_FOR_OLDER, message.text)
@@ -118,6 +121,24 @@ def numpy_says_so(message: Message, packages: Packages | None) -> Verdict:
             cite("message", text, message),
             *((cite("numpy", numpy, packages),) if packages and numpy else ()),
         ),
-        remedies=(_OLDER if wants_older else _NEWER,),
+        remedies=(_ANY if absent else _remedy(wants_older, pins),),
         confidence=Confidence.POSSIBLE if absent else Confidence.CERTAIN,
     )
+
+
+def _remedy(wants_older: bool, pins: Pins | None) -> InstallPackages:
+    """A compiled package that is older than the framework asks for is itself what does not fit."""
+    outdated = [pin for pin in (pins.unmet if pins else ()) if pin.found and pin.requirement.startswith(_COMPILED)]
+    if wants_older and outdated and not any(_is_numpy(pin) for pin in (pins.unmet if pins else ())):
+        return InstallPackages(
+            requirements=tuple(dict.fromkeys(pin.requirement for pin in outdated)),
+            title="Install the release that the framework asks for",
+        )
+    return _OLDER if wants_older else _NEWER
+
+
+_COMPILED = ("ml-dtypes", "scipy", "numba", "jaxlib")
+
+
+def _is_numpy(pin: UnmetPin) -> bool:
+    return re.match(r"numpy(?![\w-])", pin.requirement) is not None

@@ -121,6 +121,8 @@ def a_program_says_so(message: Message, build: Build | None, packages: Packages 
     if text is None or search(r"is not a package", message.text):
         return None
     keras = packages.version("keras") if packages else None
+    if packages and packages.complete and keras is None and search(r"Keras cannot be imported", message.text):
+        return _without_keras(text, message, build)
     return Found(
         title="The program or TensorFlow needs Keras 2, and Keras 3 is installed."
         if generation
@@ -133,6 +135,16 @@ def a_program_says_so(message: Message, build: Build | None, packages: Packages 
         ),
         remedies=_remedies(build, bool(generation)),
         confidence=Confidence.CERTAIN if generation else Confidence.LIKELY,
+    )
+
+
+def _without_keras(text: str, message: Message, build: Build | None) -> Found:
+    """TensorFlow says the same of a Keras that is not there at all."""
+    return Found(
+        title=f"TensorFlow{' ' + build.version if build else ''} needs Keras, which is not installed.",
+        detail=text,
+        evidence=(cite("message", text, message), *((cite("tensorflow", build.version, build),) if build else ())),
+        remedies=_remedies(build, generation=False),
     )
 
 

@@ -22,10 +22,12 @@ By protobuf's own words, and by TensorFlow's stated requirement against the inst
 
 from __future__ import annotations
 
+import re
+
 from packaging.version import InvalidVersion, Version
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Imported, Message, Packages, Pins
+from gpudoctor.facts import Build, Imported, Message, Packages, Pins, UnmetPin
 from gpudoctor.findings import Confidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import InstallPackages
@@ -53,9 +55,9 @@ def runtime_against_release(
         newer = Version(protobuf) >= _FIRST_OF_4
     except InvalidVersion:
         return NotJudged(f"protobuf {protobuf}: not a version")
-    unmet = next((p for p in (pins.unmet if pins else ()) if p.requirement.startswith("protobuf")), None)
+    unmet = _unmet(pins)
     old = Version(row.release) < _FIRST_FOR_4
-    if not (newer and old) and not (unmet and unmet.package.startswith("tensorflow")):
+    if not (newer and old) and unmet is None:
         return Passed(f"protobuf {protobuf} beside TensorFlow {row.release}")
     works = imported is not None and imported.ok
     return Found(
@@ -63,19 +65,26 @@ def runtime_against_release(
         + ("was made for an older protobuf" if old or unmet is None else f"requires {unmet.requirement}")
         + f"; protobuf {protobuf} is installed.",
         evidence=(cite("protobuf", protobuf, packages), cite("tensorflow", build.version, build)),
-        remedies=(_fitting(build),),
+        remedies=(_fitting(build, pins),),
         severity=Severity.WARNING if works else Severity.ERROR,
         confidence=Confidence.LIKELY,
     )
 
 
-def _fitting(build: Build | None) -> InstallPackages:
-    """The newest runtime that takes the code of old releases; for newer ones, what TensorFlow itself requires."""
+def _unmet(pins: Pins | None) -> UnmetPin | None:
+    """TensorFlow's own requirement, where the environment does not satisfy it."""
+    tensorflows = (pin for pin in (pins.unmet if pins else ()) if pin.package.startswith("tensorflow"))
+    return next((pin for pin in tensorflows if re.match(r"protobuf(?![\w-])", pin.requirement)), None)
+
+
+def _fitting(build: Build | None, pins: Pins | None) -> InstallPackages:
+    """What TensorFlow itself requires; for old releases without an upper bound, the newest that takes their code."""
     try:
         old = build is None or Version(build.version) < _FIRST_FOR_4
     except InvalidVersion:
         old = True
-    requirement = "protobuf<3.21" if old else "protobuf>=4.21.6,<6"
+    unmet = _unmet(pins)
+    requirement = "protobuf<3.21" if old else unmet.requirement if unmet else "protobuf>=4.21.6,<6"
     return InstallPackages(requirements=(requirement,), title="Install a protobuf that this release was made for")
 
 
@@ -103,7 +112,9 @@ _TEXTS = (
 
 
 @RULE.detector
-def protobuf_says_so(message: Message, build: Build | None, packages: Packages | None) -> Verdict:
+def protobuf_says_so(
+    message: Message, build: Build | None, packages: Packages | None, imported: Imported | None, pins: Pins | None
+) -> Verdict:
     """protobuf refuses the code that was generated for another runtime."""
     text = first_match(_TEXTS, message.text)
     if text is None:
@@ -117,5 +128,6 @@ def protobuf_says_so(message: Message, build: Build | None, packages: Packages |
             *((cite("protobuf", version, packages),) if packages and version else ()),
             *((cite("tensorflow", build.version, build),) if build else ()),
         ),
-        remedies=(_fitting(build),),
+        remedies=(_fitting(build, pins),),
+        severity=Severity.WARNING if imported is not None and imported.ok else Severity.ERROR,
     )

@@ -37,3 +37,11 @@ def test_a_handler_that_is_missing_is_not_this_where_the_versions_agree() -> Non
     text = "No FFI handler registered for cusolver_potrf_ffi"
     assert findings(says(text, versions("0.9.0", "0.9.0")), RULE) == ()
     assert found(says(text, PASTE), RULE).confidence.value == "likely"
+
+
+def test_without_a_plug_in_jax_and_jaxlib_are_what_does_not_pair() -> None:
+    packages = tuple(f.Package(name=n, version=v, location="/lib") for n, v in (("jax", "0.8.1"), ("jaxlib", "0.10.2")))
+    text = "RuntimeError: jaxlib version 0.10.2 is newer than and incompatible with jax version 0.8.1. Please update"
+    finding = found(says(text, change(GOOD, packages={"packages": packages})), RULE)
+    assert finding.title == "jax and jaxlib do not pair."
+    assert finding.fixes[0].commands == ("/home/ann/venv/bin/python -m pip install jax==0.8.1",)

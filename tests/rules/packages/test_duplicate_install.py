@@ -62,3 +62,11 @@ def test_cupy_says_so_itself_and_pip_that_looks_at_versions_says_nothing() -> No
     assert found(says("    cupy-cuda12x, cupy-cuda13x", PASTE), RULE).severity.value == "error"
     pip = "INFO: pip is looking at multiple versions of torch to determine which version is compatible"
     assert findings(says(pip, PASTE), RULE) == ()
+
+
+def test_two_releases_recorded_in_one_folder_are_an_upgrade_that_ended_half_way() -> None:
+    facts = having(("tensorflow-cpu", "2.15.1", "/lib"), ("tensorflow-cpu", "2.21.0", "/lib"))
+    finding = found(facts, RULE)
+    assert finding.title == "tensorflow-cpu is recorded twice in one folder, as 2.15.1 and 2.21.0."
+    assert finding.severity.value == "warning"
+    assert outcome(having(("tensorflow-cpu", "2.21.0", "/lib")), RULE) == "passed"

@@ -51,3 +51,19 @@ def test_a_module_made_for_a_newer_numpy_asks_for_a_newer_one() -> None:
 
 def test_other_words_about_numpy_are_not_its_business() -> None:
     assert findings(says("DeprecationWarning: numpy.bool8 is deprecated"), RULE) == ()
+
+
+OLDER = "A module that was compiled using NumPy 1.x cannot be run in NumPy 2.4.6 as it may crash."
+
+
+def test_where_numpy_is_not_there_at_all_any_numpy_will_do() -> None:
+    facts = says("UserWarning: Failed to initialize NumPy: No module named 'numpy'", change(packages={"packages": ()}))
+    assert found(facts, RULE).fixes[0].commands == ("/home/ann/venv/bin/python -m pip install numpy",)
+
+
+def test_a_compiled_package_older_than_the_framework_asks_for_is_what_to_replace() -> None:
+    pin = f.UnmetPin(package="jax", requirement="ml-dtypes>=0.5.0", found="0.2.0")
+    facts = says(OLDER, numpy("2.4.6", change(pins={"unmet": (pin,)})))
+    assert found(facts, RULE).fixes[0].commands == ("/home/ann/venv/bin/python -m pip install 'ml-dtypes>=0.5.0'",)
+    both = change(facts, pins={"unmet": (pin, f.UnmetPin(package="torch", requirement="numpy<2", found="2.4.6"))})
+    assert found(both, RULE).fixes[0].commands == ("/home/ann/venv/bin/python -m pip install 'numpy<2'",)

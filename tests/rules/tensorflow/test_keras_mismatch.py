@@ -57,3 +57,12 @@ def test_pips_resolver_names_the_pair_of_a_post_release_too() -> None:
     text = "tensorflow 2.15.0.post1 requires keras<2.16,>=2.15.0, but you have keras 3.0.3 which is incompatible."
     assert verdict(says(text, PASTE)) == ("broken", RULE)
     assert findings(says(text.replace("keras", "numpy"), PASTE), RULE) == ()
+
+
+def test_a_tensorflow_without_any_keras_is_told_to_install_its_own() -> None:
+    text = "ImportError: Keras cannot be imported. Check that it is installed."
+    facts = change(only("tensorflow"), packages={"packages": ()}, smokes=())
+    facts = with_framework("tensorflow", says(text, facts, "tensorflow"), imported={"ok": False, "error": text})
+    finding = found(facts, RULE)
+    assert finding.title == "TensorFlow 2.21.0 needs Keras, which is not installed."
+    assert finding.fixes[0].commands == ("/home/ann/venv/bin/python -m pip install 'keras>=3'",)

@@ -33,3 +33,23 @@ def test_protobufs_own_words_are_certain() -> None:
     text = "TypeError: Descriptors cannot not be created directly."
     assert found(says(text, PASTE), RULE).confidence.value == "certain"
     assert findings(says("Descriptor created", GOOD), RULE) == ()
+
+
+PIN = f.UnmetPin(package="tensorflow", requirement="protobuf<8.0.0,>=6.31.1", found="4.25.9")
+
+
+def test_what_tensorflow_itself_requires_is_what_is_to_be_installed() -> None:
+    text = "ImportError: cannot import name 'runtime_version' from 'google.protobuf'"
+    facts = change(beside("2.21.0", "4.25.9"), smokes=(), pins={"unmet": (PIN,)})
+    facts = with_framework("tensorflow", facts, imported={"ok": False, "error": text})
+    for one in (facts, says(text, facts, "tensorflow")):
+        assert found(one, RULE).fixes[0].commands == (
+            "/home/ann/venv/bin/python -m pip install 'protobuf<8.0.0,>=6.31.1'",
+        )
+
+
+def test_words_of_a_tensorflow_that_imports_and_trains_are_a_warning() -> None:
+    text = "AttributeError: 'MessageFactory' object has no attribute 'GetPrototype'"
+    facts = says(text, beside("2.15.1", "7.36.2"), "tensorflow")
+    assert found(facts, RULE).severity.value == "warning"
+    assert verdict(facts) == ("warnings", RULE)
