@@ -18,7 +18,8 @@ from gpudoctor.world import World
 from tests.collector.places import diagnosed, differences, elsewhere, interpreters, run, triaged, written
 from tests.lab.drivers.fake import ABORT, HANG, SEGV, FakeGpu, Machine, MigSlice, Process, error, gpus, install, prints
 from tests.lab.drivers.needs import need_compiler
-from tests.made_environment import Made, install_cuda_torch, make, torch_files
+from tests.made_environment import Made, install_cuda_torch, make, put, torch_files
+from tests.made_environment import install as package
 from tests.probes.roots import GOOD, UNREADABLE, Content, changed, write_root
 
 
@@ -81,6 +82,31 @@ def test_what_leaves_is_redacted_as_a_report_is(file: Path, cuda_torch: Made) ->
     assert (done.returncode, done.stderr) == (0, "")
     found, _ = redact(diagnosed(World(), cuda_torch.python), identify(os.environ, platform.node()))
     assert differences(found, triaged(done.stdout)) == {}
+
+
+def test_redaction_costs_no_fact_of_an_environment_in_a_home_folder(file: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home" / "annaberg"
+    made = make(home / "project" / ".venv")
+    install_cuda_torch(made.site)
+    (home / "project" / "uv.lock").write_text("version = 1\n")
+    put(home / "late" / "numpy", {"__init__.py": ""})
+    for folder, version in ((home / "early", "2.5.0"), (home / "late", "2.6.0")):
+        package(folder, "torch", version, files=torch_files(version, "12.4", "sm_80"))
+        package(folder, "tensorflow", version, requires=("numpy>=2", "nvidia-cublas-cu12==12.4.5.8"))
+    (home / "work").mkdir()
+    environ = {
+        "PATH": f"{home}/bin:{os.environ['PATH']}",
+        "HOME": str(home),
+        "USER": "annaberg",
+        "PYTHONPATH": f"{home}/early:{home}/late",
+        "LD_LIBRARY_PATH": f"{home}/lib",
+        "VIRTUAL_ENV": str(made.root),
+    }
+    world = World(environ=environ)
+    found, _ = redact(diagnosed(world, made.python), identify(environ, platform.node()))
+    brought = triaged(elsewhere(file, world, made.python, redact=True))
+    assert differences(found, brought) == {}
+    assert "annaberg" not in str(brought)
 
 
 def test_the_plain_form_carries_the_same_facts(file: Path, cuda_torch: Made) -> None:
