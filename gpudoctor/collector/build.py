@@ -18,37 +18,17 @@ from gpudoctor.probes import target_answer, target_look
 
 _PACKAGE = Path(__file__).parents[1]
 
-# What looks, and what writes down what was seen. Nothing here judges.
-CARRIED = (
-    "world",
-    "warm",
-    "children",
-    "facts",
-    "variables",
-    "privacy",
-    "ticket",
-    "probes/__init__",
-    "probes/reading",
-    "probes/mounts",
-    "probes/modinfo",
-    "probes/background",
-    "probes/own_child",
-    "probes/host",
-    "probes/container",
-    "probes/driver",
-    "probes/environment",
-    "probes/toolkit",
-    "probes/nearby",
-    "probes/nvml",
-    "probes/nvml_child",
-    "probes/cuda_driver",
-    "probes/cuda_child",
-    "probes/target_choice",
-    "probes/target_look",
-    "probes/target_answer",
-    "collector/look",
-    "collector/summary",
+# What the file runs: the look, what people read, the block of text. All that these import is carried as well.
+_ROOTS = (
+    "gpudoctor.collector.look",
+    "gpudoctor.collector.summary",
+    "gpudoctor.ticket",
+    "gpudoctor.probes.target_choice",
+    "gpudoctor.probes.nvml_child",
+    "gpudoctor.probes.cuda_child",
 )
+# Imported and not needed there: inside/collector.py stands in for the first, the others belong to reading and judging.
+_LEFT_OUT = frozenset({"gpudoctor", "gpudoctor.findings", "gpudoctor.collector.told"})
 _INSIDE = "inside/collect"  # written for Python 3.6 as it is
 
 _HEAD = '''#!/usr/bin/env python3
@@ -92,10 +72,41 @@ def collector() -> str:
 
 def sources() -> Iterator[tuple[str, str]]:
     """Each module that the collector carries: its name and its source for Python 3.6."""
-    for name in CARRIED:
-        yield _name(name), lower((_PACKAGE / f"{name}.py").read_text("utf-8"))
+    for name in carried():
+        yield name, lower(_source_file(name).read_text("utf-8"))
     yield _name(_INSIDE), (_PACKAGE / f"{_INSIDE}.py").read_text("utf-8")
     yield "pynvml", _pynvml()
+
+
+def carried() -> tuple[str, ...]:
+    """The modules of gpudoctor that the file needs, a package's own as ``package.__init__``."""
+    found: dict[str, None] = {}
+    waiting = list(_ROOTS)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found[name] = None
+            waiting += _imported(ast.parse(_source_file(name).read_text("utf-8")))
+    return tuple(found)
+
+
+def _source_file(name: str) -> Path:
+    return _PACKAGE.parent / (name.replace(".", "/") + ".py")
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """The modules of ours that a module imports; those for type checkers alone are none."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "gpudoctor":
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                yield from [one for one in (name, f"{name}.__init__") if _is_needed(one)]
+        yield from _imported(node)
+
+
+def _is_needed(name: str) -> bool:
+    return name.removesuffix(".__init__") not in _LEFT_OUT and _source_file(name).is_file()
 
 
 def _name(path: str) -> str:

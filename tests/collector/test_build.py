@@ -13,7 +13,7 @@ import pynvml  # type: ignore[import-untyped]
 import pytest
 
 from gpudoctor.collector import build
-from gpudoctor.collector.build import collector, shaken, sources
+from gpudoctor.collector.build import carried, collector, shaken, sources
 from gpudoctor.probes import nvml_child
 from tests.collector.places import written
 
@@ -34,17 +34,23 @@ def _imports(source: str) -> set[str]:
 
 
 def test_it_imports_the_standard_library_and_what_it_carries() -> None:
-    carried = dict(sources())
-    names = {name.removesuffix(".__init__") for name in carried} | {"gpudoctor", "gpudoctor.probes.look"}
+    held = dict(sources())
+    names = {name.removesuffix(".__init__") for name in held} | {"gpudoctor", "gpudoctor.probes.look"}
     names |= {"gpudoctor.probes.HOST_PROBES"}
     strangers = {
         f"{name}: {imported}"
-        for name, source in (*carried.items(), ("the file itself", collector()))
+        for name, source in (*held.items(), ("the file itself", collector()))
         for imported in _imports(source)
         if imported.partition(".")[0] not in sys.stdlib_module_names
         and imported not in names | _STAND_INS | _NOT_CARRIED
     }
     assert strangers == set()
+
+
+def test_it_carries_what_looks_and_nothing_that_judges() -> None:
+    rooms = {name.split(".")[1] for name in carried()}
+    assert rooms & {"rules", "matrix", "render", "cli", "engine", "prescribe", "verdict", "smoke", "report"} == set()
+    assert {f"gpudoctor.probes.{name}" for name in ("host", "driver", "container", "toolkit", "nvml")} <= set(carried())
 
 
 def test_nothing_in_it_can_reach_a_network() -> None:
