@@ -149,7 +149,7 @@ def _longest_run(words: str, sign: str) -> int:
     return max((len(run) for run in re.findall(f"{sign}+", words)), default=0)
 
 
-_PIPE = re.compile(r"(\\*)\|")
+_PIPE = re.compile(r"(?<!\\)(\\*)\|")
 
 
 def cell(words: str) -> str:
