@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from tests.environments import Unmakeable, environment
+from tests.environments import Unmakeable, environment, part
 
 _FRAMEWORK_FIXTURES = ("torch_python", "tensorflow_python", "jax_python", "old_tensorflow_python")
 # Downloads of hundreds of megabytes beyond the three frameworks.
@@ -28,9 +30,13 @@ def _python(name: str) -> Path:
     try:
         return environment(name)
     except Unmakeable as why:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"no {name} environment: {why}", pytrace=False)
-        pytest.skip(f"no {name} environment: {why}")
+        _without(f"no {name} environment: {why}")
+
+
+def _without(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +73,16 @@ def old_tensorflow_python() -> Path:
 def clients_python() -> Path:
     """The interpreter of an environment with nvitop and gpustat."""
     return _python("clients")
+
+
+@pytest.fixture(scope="session")
+def package() -> Callable[[str], Path]:
+    """A folder with one package of :data:`tests.environments.PARTS`, by its name there."""
+
+    def folder(name: str) -> Path:
+        try:
+            return part(name)
+        except Unmakeable as why:
+            _without(f"no {name}: {why}")
+
+    return folder

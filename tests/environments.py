@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # tensorflow-cpu has wheels for x86_64 only; elsewhere the plain package is the CPU build.
@@ -52,6 +52,14 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+# Single packages, without what they require, to be put into a copy of another environment.
+PARTS: dict[str, str] = {
+    "keras-2": "keras==2.15.0",
+    "protobuf-4": "protobuf==4.25.8",
+    "ml-dtypes-for-numpy-1": "ml-dtypes==0.3.2",
+    "old-jax": "jax==0.4.38",
+}
+
 _LIMIT_SECONDS = 3600
 _COMPLETE = ".complete"
 
@@ -68,21 +76,40 @@ def environment(name: str) -> Path:
     return outcome
 
 
+def part(name: str) -> Path:
+    """The folder with the package of that name, as site-packages would hold it. Raises :class:`Unmakeable`."""
+    outcome = _part(name)
+    if isinstance(outcome, str):
+        raise Unmakeable(outcome)
+    return outcome
+
+
 @functools.cache
 def _outcome(name: str) -> Path | str:
     """The interpreter, or the reason why there is none: asked once a run, since a failure takes its time."""
+    made = _kept(name, REQUIREMENTS[name], _make)
+    return made if isinstance(made, str) else _python(made)
+
+
+@functools.cache
+def _part(name: str) -> Path | str:
+    return _kept(f"part-{name}", (PARTS[name],), _make_part)
+
+
+def _kept(name: str, requirements: tuple[str, ...], make: Callable[[Path, tuple[str, ...]], None]) -> Path | str:
+    """The complete folder of that name, made now if it is not there, or the reason why it cannot be."""
     try:
-        folder = home() / _key(name)
+        folder = home() / _key(name, requirements)
         with _locked(folder.with_suffix(".lock")):
             if not (folder / _COMPLETE).exists():
-                _make(folder, REQUIREMENTS[name])
-        return _python(folder)
+                make(folder, requirements)
+        return folder
     except subprocess.CalledProcessError as error:
-        return f"{' '.join(REQUIREMENTS[name])}: {_last_words(error.stdout or '')}"
+        return f"{' '.join(requirements)}: {_last_words(error.stdout or '')}"
     except subprocess.TimeoutExpired:
-        return f"{' '.join(REQUIREMENTS[name])}: not installed after {_LIMIT_SECONDS} s"
+        return f"{' '.join(requirements)}: not installed after {_LIMIT_SECONDS} s"
     except OSError as error:
-        return f"{' '.join(REQUIREMENTS[name])}: {error}"
+        return f"{' '.join(requirements)}: {error}"
 
 
 def home() -> Path:
@@ -97,9 +124,9 @@ def home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "gpudoctor-tests")
 
 
-def _key(name: str) -> str:
+def _key(name: str, requirements: tuple[str, ...]) -> str:
     """Another interpreter or another list of requirements is another environment."""
-    parts = (sys.version, os.path.realpath(sys.executable), platform.machine(), *REQUIREMENTS[name])
+    parts = (sys.version, os.path.realpath(sys.executable), platform.machine(), *requirements)
     return f"{name}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:12]}"
 
 
@@ -108,6 +135,13 @@ def _make(folder: Path, requirements: tuple[str, ...]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     _run(sys.executable, "-m", "venv", str(folder))
     _run(str(_python(folder)), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *requirements)
+    (folder / _COMPLETE).write_text("\n".join(requirements) + "\n")
+
+
+def _make_part(folder: Path, requirements: tuple[str, ...]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    pip = (sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
+    _run(*pip, "--no-deps", "--only-binary", ":all:", "--target", str(folder), *requirements)
     (folder / _COMPLETE).write_text("\n".join(requirements) + "\n")
 
 
@@ -164,5 +198,10 @@ if __name__ == "__main__":
     for each in REQUIREMENTS:
         try:
             print(each, environment(each))  # noqa: T201
+        except Unmakeable as why:
+            print(each, "cannot be made:", why)  # noqa: T201
+    for each in PARTS:
+        try:
+            print(each, part(each))  # noqa: T201
         except Unmakeable as why:
             print(each, "cannot be made:", why)  # noqa: T201

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import environments
-from tests.environments import Unmakeable, environment
+from tests.environments import Unmakeable, environment, part
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,10 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     """Environments of these tests lie in their own folder and are forgotten after each test."""
     monkeypatch.setenv("GPUDOCTOR_TEST_ENVS", str(tmp_path / "kept"))
     environments._outcome.cache_clear()
+    environments._part.cache_clear()
     yield
     environments._outcome.cache_clear()
+    environments._part.cache_clear()
 
 
 @pytest.fixture
@@ -50,6 +52,21 @@ def test_an_environment_is_made_once(commands: list[tuple[str, ...]], tmp_path: 
     environments._outcome.cache_clear()
     assert environment("torch") == python
     assert len(commands) == 2, "the second run takes what the first one made"
+
+
+def test_a_part_is_one_package_in_a_folder_without_what_it_requires(
+    commands: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def install(*argv: str) -> None:
+        commands.append(argv)
+        Path(argv[-2]).mkdir()
+
+    monkeypatch.setattr(environments, "_run", install)
+    folder = part("keras-2")
+    assert folder.parent == tmp_path / "kept"
+    assert part("keras-2") == folder
+    pip = (sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
+    assert commands == [(*pip, "--no-deps", "--only-binary", ":all:", "--target", str(folder), "keras==2.15.0")]
 
 
 def test_other_requirements_are_another_environment(

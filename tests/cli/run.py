@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,13 +47,19 @@ def environ(home: Path, **extra: str) -> dict[str, str]:
     return {**kept, "HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **extra}
 
 
+def default_signals() -> None:
+    """A shell starts what it puts into the background with SIGINT ignored, nohup with SIGHUP: not so for our child."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def command(*arguments: str) -> list[str]:
     """The command line of gpudoctor in this interpreter."""
     return [sys.executable, "-m", "gpudoctor", *arguments]
 
 
-def gpudoctor(*arguments: str, home: Path, **extra: str) -> Ran:
-    """Run the command in ``home`` to its end."""
+def gpudoctor(*arguments: str, home: Path, before: Callable[[], None] | None = None, **extra: str) -> Ran:
+    """Run the command in ``home`` to its end. ``before`` is called in its process before it starts."""
     started = time.monotonic()
     done = subprocess.run(
         command(*arguments),
@@ -61,6 +69,7 @@ def gpudoctor(*arguments: str, home: Path, **extra: str) -> Ran:
         stdin=subprocess.DEVNULL,
         timeout=_LIMIT_SECONDS,
         check=False,
+        preexec_fn=before,
     )
     seconds = time.monotonic() - started
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode("utf-8", "replace"), seconds)

@@ -6,9 +6,12 @@ them before a file in it is replaced.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
+import sys
+import sysconfig
 from pathlib import Path
 
 from tests.made_environment import Made, make
@@ -30,7 +33,7 @@ def site_of(python: Path) -> Path:
 def remove(made: Made, name: str) -> None:
     """Take a distribution out, all that its RECORD names."""
     for entry in _entries(made.site, name):
-        _discard(made.site / entry)
+        discard(made.site / entry)
 
 
 def replace(made: Made, name: str, site: Path) -> None:
@@ -38,7 +41,7 @@ def replace(made: Made, name: str, site: Path) -> None:
     if _infos(made.site, name):
         remove(made, name)
     for entry in _entries(site, name):
-        _discard(made.site / entry)
+        discard(made.site / entry)
         (made.site / entry).symlink_to(site / entry)
 
 
@@ -75,12 +78,41 @@ def _entries(site: Path, name: str) -> set[str]:
     """The names in site-packages that belong to a distribution."""
     (found,) = _infos(site, name)
     paths = [line.rsplit(",", 2)[0].strip('"') for line in (found / "RECORD").read_text("utf-8").splitlines()]
-    tops = {path.split("/")[0] for path in paths} - {"..", "__pycache__", ""}
+    tops = {path.split("/")[0] for path in paths} - {"..", "__pycache__", "bin", ""}
     return {top for top in tops if (site / top).exists()} | {found.name}
 
 
-def _discard(path: Path) -> None:
+def discard(path: Path) -> None:
+    """Take away a link, a file or a folder of the copy."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.is_dir():
         shutil.rmtree(path)
+
+
+def system_python(root: Path) -> Made:
+    """A Python of its own, as a distribution or conda has it: no virtual environment, with a site-packages.
+
+    The standard library is that of the Python that runs the suite, by links.
+    """
+    minor = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    made = Made(root)
+    (root / "bin").mkdir(parents=True)
+    shutil.copy(os.path.realpath(sys.executable), root / "bin" / minor)
+    (root / "bin" / "python").symlink_to(minor)
+    made.site.mkdir(parents=True)
+    for entry in Path(sysconfig.get_path("stdlib")).iterdir():
+        if entry.name != "site-packages":
+            (made.site.parent / entry.name).symlink_to(entry)
+    return made
+
+
+_DAC_OVERRIDE, _DAC_READ_SEARCH, _PR_CAPBSET_DROP = 1, 2, 24
+
+
+def bound_by_modes() -> None:
+    """Make this process heed file modes as other users' processes do, root or not, from the next exec on."""
+    if os.geteuid() == 0:
+        for capability in (_DAC_OVERRIDE, _DAC_READ_SEARCH):
+            if ctypes.CDLL(None, use_errno=True).prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+                raise OSError(ctypes.get_errno(), "prctl")

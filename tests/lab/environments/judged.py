@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,18 @@ class Ran:
         return found
 
 
-def diagnose(python: str | Path, home: Path, *arguments: str, **environ: str) -> Ran:
-    """``gpudoctor diagnose --allow-cpu`` on the environment of that interpreter, in a home of its own."""
+def diagnose(
+    python: str | Path, home: Path, *arguments: str, before: Callable[[], None] | None = None, **environ: str
+) -> Ran:
+    """``gpudoctor diagnose --allow-cpu`` on the environment of that interpreter, in a home of its own.
+
+    ``before`` is called in the process that becomes gpudoctor.
+    """
     home.mkdir(exist_ok=True)
     ran = gpudoctor(
         *("diagnose", "--allow-cpu", "--python", str(python), "--format", "json", "--no-redact", *arguments),
         home=home,
+        before=before,
         **environ,
     )
     assert "Traceback" not in ran.stderr, ran.stderr
