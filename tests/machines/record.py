@@ -2,8 +2,8 @@
 
 ``python -m tests.machines.record`` records the described machines of the list below anew.
 ``python -m tests.machines.record NAME [OPTION…]`` records the machine it runs on, by ``gpudoctor diagnose OPTION…
---save-facts``, as ``NAME.facts.json``. Beside each lies ``NAME.expected.json``: what its report must say, which somebody
-reads before it is committed.
+--save-facts``, as ``NAME.facts.json``. Beside each lies ``NAME.expected.json``: what its report must say, to be read
+before it is committed.
 """
 
 from __future__ import annotations
