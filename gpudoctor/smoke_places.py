@@ -61,10 +61,10 @@ def _named(asked: str, gpus: Sequence[Gpu], environ: Mapping[str, str]) -> Itera
     in_order = environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID" or len({gpu.name for gpu in gpus}) == 1
     for position, entry in enumerate(asked.split(",")):
         name = entry.strip()
-        known = _by_number(name, gpus) if name.isascii() and name.isdigit() else _by_uuid(name, gpus)
+        known = _by_number(name, gpus) if name.isascii() and name.isdecimal() else _by_uuid(name, gpus)
         if (known is None and gpus) or not name or name[0] == "-":
             return
-        counts = in_order or not name.isdigit()
+        counts = in_order or not name.isdecimal()
         yield Place(position, known if counts else None, name, name if name.startswith("MIG-") else None)
 
 

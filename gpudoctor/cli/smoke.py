@@ -97,6 +97,6 @@ def smoke(
 def _choice(device: str) -> Choice:
     if device in ("all", "cpu"):
         return "all" if device == "all" else "cpu"
-    if device.isascii() and device.isdigit() and len(device) < 4:
+    if device.isascii() and device.isdecimal() and len(device) < 4:
         return int(device)
     raise typer.BadParameter(f"{device!r} is neither a number nor all nor cpu", param_hint="--device")

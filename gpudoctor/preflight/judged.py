@@ -176,7 +176,7 @@ def _seen(gpus: tuple[Gpu, ...], facts: Facts) -> _Seen:
     from gpudoctor.rules.environment.cuda_visible_devices import visible
 
     entries = visible(value, gpus)
-    numbered = any(entry.lstrip("+").isdigit() for entry in entries)
+    numbered = any(entry.lstrip("+").isdecimal() for entry in entries)
     ordered = _variable("CUDA_DEVICE_ORDER", facts) == "PCI_BUS_ID" or len({gpu.name for gpu in gpus}) == 1
     if numbered and not ordered:
         # CUDA counts the fastest first, NVML by PCI address: only the names tell.
@@ -187,7 +187,7 @@ def _seen(gpus: tuple[Gpu, ...], facts: Facts) -> _Seen:
 
 
 def _indices(entry: str, gpus: tuple[Gpu, ...]) -> Iterator[int]:
-    if entry.lstrip("+").isdigit():
+    if entry.lstrip("+").isdecimal():
         yield int(entry)
         return
     for gpu in gpus:
