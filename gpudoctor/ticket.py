@@ -52,8 +52,8 @@ class Packed:
 def pack(facts: Facts, most: int) -> Packed | None:
     """The facts as a block of at most that many characters; None where also the shortened ones do not fit.
 
-    What is long and no rule rests on is left out first: the samples that were taken during the smoke jobs, then
-    kernel messages that are no Xid, then messages, each beyond the first hundred.
+    What is long and no rule rests on is left out first: most of the samples that were taken during each smoke job,
+    then all of them, then kernel messages that are no Xid, then messages, each beyond the first hundred.
     """
     left_out: list[str] = []
     packed = Packed(_lines(facts))
@@ -80,6 +80,15 @@ def block(content: bytes) -> tuple[str, ...]:
     return (f"{MARK}1:{len(text)}:{zlib.crc32(text.encode()):08x}:", *body, END)
 
 
+def _with_few_samples(facts: Facts) -> Facts:
+    return replace(
+        facts,
+        smokes=tuple(
+            replace(smoke, timeline=smoke.timeline[:: len(smoke.timeline) // 30 + 1]) for smoke in facts.smokes
+        ),
+    )
+
+
 def _without_samples(facts: Facts) -> Facts:
     return replace(facts, smokes=tuple(replace(smoke, timeline=()) for smoke in facts.smokes))
 
@@ -98,7 +107,8 @@ def _without_messages(facts: Facts) -> Facts:
 
 
 _SHORTENED: tuple[tuple[str, Callable[[Facts], Facts]], ...] = (
-    ("samples of the smoke jobs", _without_samples),
+    ("most samples of the smoke jobs", _with_few_samples),
+    ("the other samples of the smoke jobs", _without_samples),
     ("kernel messages", _without_kernel_lines),
     ("messages", _without_messages),
 )

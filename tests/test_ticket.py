@@ -266,10 +266,16 @@ def test_of_facts_that_are_too_long_what_no_rule_rests_on_goes_first() -> None:
     facts = reports.healthy().facts
     samples = tuple(Sample(at=n / 7, temperature=n % 90, power=n * 1.37, sm_clock=n) for n in range(3000))
     long = replace(facts, smokes=tuple(replace(smoke, timeline=samples) for smoke in facts.smokes))
-    packed = ticket.pack(long, 20_000)
-    assert packed is not None
-    assert packed.left_out == ("samples of the smoke jobs",)
-    assert ticket.find("\n".join(packed.lines)) == ticket.Found(facts)
+    some, none = ticket.pack(long, 10_000), ticket.pack(long, 3_000)
+    assert some is not None
+    assert some.left_out == ("most samples of the smoke jobs",)
+    found = ticket.find("\n".join(some.lines))
+    assert found is not None
+    assert found.facts is not None
+    assert [len(smoke.timeline) for smoke in found.facts.smokes] == [30] * 4
+    assert none is not None
+    assert none.left_out == ("most samples of the smoke jobs", "the other samples of the smoke jobs")
+    assert ticket.find("\n".join(none.lines)) == ticket.Found(facts)
 
 
 def test_facts_that_cannot_be_made_short_enough_are_not_carried_and_the_ticket_says_so() -> None:
