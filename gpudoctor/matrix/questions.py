@@ -380,12 +380,14 @@ class Matrix:
         driver_cuda: CudaVersion | None = None,
         release: str | None = None,
         glibc: str | None = None,
+        also: tuple[Capability | None, ...] = (),
     ) -> r.TorchBuild | Unlisted:
         """The newest stable PyTorch whose machine code covers the GPU and whose CUDA the driver can run.
 
         Within a release: verified before unverified, stable before experimental, then the highest CUDA. A None
-        asks for nothing. With ``release``, the best build of that release.
+        asks for nothing. With ``release``, the best build of that release. ``also`` are further GPUs for it to cover.
         """
+        wanted = (capability, *also)
         listed = [t for t in self.torch_releases if t.on_package_index]
         if release is not None:
             one = self.torch(release)
@@ -393,11 +395,14 @@ class Matrix:
                 return one
             listed = [one]
         for candidate in reversed(listed):
-            fits = [b for b in candidate.builds if _torch_fits(b, platform, python, capability, driver_cuda)]
+            fits = [
+                b for b in candidate.builds if all(_torch_fits(b, platform, python, c, driver_cuda) for c in wanted)
+            ]
             if fits and _glibc_fits(candidate.min_glibc.get(platform), glibc):
                 return max(fits, key=_torch_rank)
-        wanted = f"{release or 'any release'} for {platform}, Python {python}, {capability}, CUDA {driver_cuda}"
-        return Unlisted(kind="torch build", asked=wanted)
+        gpus = ", ".join(map(str, wanted))
+        asked = f"{release or 'any release'} for {platform}, Python {python}, {gpus}, CUDA {driver_cuda}"
+        return Unlisted(kind="torch build", asked=asked)
 
     # --- TensorFlow, JAX ----------------------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 from packaging.version import InvalidVersion, Version
 
 from gpudoctor import remedies as r
-from gpudoctor.facts import Build
+from gpudoctor.facts import Build, Gpus, Missing
 from gpudoctor.findings import Fix
 from gpudoctor.matrix import Unlisted
 from gpudoctor.matrix.records import TensorFlowRelease, TorchBuild
@@ -21,7 +22,8 @@ from gpudoctor.prescribe.shell import (
     requirement,
     verify_with,
 )
-from gpudoctor.relations import Capability, CudaVersion, parse_targets
+from gpudoctor.relations import Capability, Coverage, CudaVersion, coverage, parse_targets
+from gpudoctor.views import capabilities_of, driver_cuda
 from gpudoctor.words import name_of
 
 
@@ -60,6 +62,7 @@ def _pip_uninstall(place: Place, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def install_build(remedy: r.InstallBuild, place: Place) -> Fix:
     """The build of a framework that this driver, these GPUs and this Python run."""
+    remedy = _with_the_driver(remedy, place)
     if _owned_by_conda(remedy, place):
         return _conda_fix(remedy, place)
     if remedy.framework == "torch":
@@ -67,6 +70,20 @@ def install_build(remedy: r.InstallBuild, place: Place) -> Fix:
     if remedy.framework == "tensorflow":
         return _tensorflow_fix(remedy, place)
     return _jax_fix(remedy, place)
+
+
+def _with_the_driver(remedy: r.InstallBuild, place: Place) -> r.InstallBuild:
+    """The remedy with the driver and the GPUs that are here, where the rule did not look at them."""
+    driver = driver_cuda(place.facts)
+    return msgspec.structs.replace(
+        remedy,
+        capabilities=remedy.capabilities or _capabilities(place),
+        driver_cuda=remedy.driver_cuda or (None if isinstance(driver, Missing) else driver.version),
+    )
+
+
+def _capabilities(place: Place) -> tuple[str, ...]:
+    return capabilities_of(place.facts.gpus if isinstance(place.facts.gpus, Gpus) else None)
 
 
 def _build_of(framework: str, place: Place) -> Build | None:
@@ -83,31 +100,53 @@ def _torch_fix(remedy: r.InstallBuild, place: Place) -> Fix:
             title="No build of PyTorch fits this Python, this GPU and this driver together",
             note=f"{build.sentence()} A newer driver or another Python version may open a way.",
         )
-    why = f"for CUDA {build.cuda}" + (
-        f", with kernels for {', '.join(remedy.capabilities)}" if remedy.capabilities else ""
-    )
+    served = tuple(value for value in _all_capabilities(remedy, place) if _serves(build, value))
+    left_out = tuple(value for value in _all_capabilities(remedy, place) if value not in served)
+    why = f"for CUDA {build.cuda}" + (f", with kernels for {', '.join(served)}" if served else "")
     arguments = _replacing(build.pip_arguments(), place)
     if ruler(place) and build.index_url is None and build.cuda:
         # A project may pin torch to an index of its own; the variant's index settles it.
         arguments = (*arguments, "--index-url", f"https://download.pytorch.org/whl/{build.variant}")
-    return _pip_fix(place, f"Install PyTorch {build.release} {why}", arguments, "torch")
+    fix = _pip_fix(place, f"Install PyTorch {build.release} {why}", arguments, "torch")
+    if not left_out:
+        return fix
+    note = f"No build serves all GPUs here: this one has no kernels for {', '.join(left_out)}. "
+    return msgspec.structs.replace(fix, note=f"{note}Choose GPUs with CUDA_VISIBLE_DEVICES. {fix.note}".strip())
+
+
+def _all_capabilities(remedy: r.InstallBuild, place: Place) -> tuple[str, ...]:
+    """Those that the rule speaks of, then those of the other GPUs here."""
+    return tuple(dict.fromkeys((*remedy.capabilities, *_capabilities(place))))
+
+
+def _serves(build: TorchBuild, capability: str) -> bool:
+    return build.targets is None or coverage(build.targets, Capability.parse(capability)) is Coverage.NATIVE
 
 
 def _torch_build(remedy: r.InstallBuild, place: Place) -> TorchBuild | Unlisted:
-    """Another variant of the installed release where one fits: the least change. Else the newest build that fits."""
+    """Another variant of the installed release where one fits: the least change. Else the newest build that fits.
 
-    def ask(release: str | None) -> TorchBuild | Unlisted:
+    One that serves every GPU here comes first, then one for the GPU that the rule speaks of.
+    """
+    gpus: list[Capability | None] = [*map(Capability.parse, _all_capabilities(remedy, place))]
+    first, *others = gpus or [None]
+
+    def ask(release: str | None, also: tuple[Capability | None, ...]) -> TorchBuild | Unlisted:
         return place.matrix.newest_torch(
             platform=place.wheel_platform,
             python=place.python,
-            capability=Capability.parse(remedy.capabilities[0]) if remedy.capabilities else None,
+            capability=first,
             driver_cuda=CudaVersion.parse(remedy.driver_cuda) if remedy.driver_cuda else None,
             release=release,
+            glibc=place.glibc,
+            also=also,
         )
 
     installed = _build_of("torch", place)
-    present = ask(installed.version) if installed and remedy.release is None else None
-    return present if isinstance(present, TorchBuild) else ask(remedy.release)
+    own = installed.version if installed and remedy.release is None else None
+    releases = (own, None) if own else (remedy.release,)
+    answers = [ask(release, also) for also in dict.fromkeys((tuple(others), ())) for release in releases]
+    return next((answer for answer in answers if isinstance(answer, TorchBuild)), answers[-1])
 
 
 def _replacing(arguments: tuple[str, ...], place: Place) -> tuple[str, ...]:

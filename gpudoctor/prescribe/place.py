@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from gpudoctor.facts import Container, Facts, HostedNotebook, Interpreter, Jetson, System, Wsl
+from gpudoctor.facts import Container, Facts, HostedNotebook, Interpreter, Jetson, Libc, System, Wsl
 from gpudoctor.matrix import Matrix
 
 Side = Literal["machine", "container", "wsl", "windows", "jetson", "hosted"]
@@ -65,6 +65,12 @@ class Place:
         if self.system and self.system.os == "windows":
             return "win_amd64"
         return "linux_aarch64" if machine in ("aarch64", "arm64") else "linux_x86_64"
+
+    @property
+    def glibc(self) -> str | None:
+        """The version of the C library where that is glibc."""
+        libc = self.facts.libc
+        return libc.version if isinstance(libc, Libc) and libc.name == "glibc" else None
 
     @property
     def python(self) -> str | None:
