@@ -563,7 +563,7 @@ class Interpreter(Fact, frozen=True, kw_only=True):
     ``environment`` says what it lives in; ``tool`` what made or manages that (``uv``, ``conda``, ``poetry``,
     ``pixi``, ``pip`` …). ``project`` is the folder whose lock file (uv.lock, poetry.lock, pixi.lock) rules over the
     environment: what is installed past the lock is taken back by the next sync. ``tags`` are the platform tags that its
-    pip would accept first. ``externally_managed`` is PEP 668.
+    pip would accept first. ``externally_managed`` is PEP 668. ``pip`` is False where pip is not installed for it.
     """
 
     executable: str
@@ -577,6 +577,7 @@ class Interpreter(Fact, frozen=True, kw_only=True):
     project: str | None = None
     free_threaded: bool = False
     externally_managed: bool = False
+    pip: bool | None = None
     bits: int = 64
     architecture: str | None = None
     platform: str | None = None

@@ -328,3 +328,16 @@ def test_a_compiler_comes_from_the_distribution(
     assert fix.commands == commands
     assert fix.where == ("environment" if container else "machine")
     assert ("Dockerfile" in fix.note) == bool(container)
+
+
+@pytest.mark.parametrize(("pip", "first"), [(False, True), (True, False), (None, False)])
+def test_an_environment_without_pip_gets_it_first(pip: bool | None, first: bool) -> None:
+    python = "/home/ann/venv/bin/python"
+    facts = change(GOOD, interpreter={"pip": pip})
+    bring = (f"{python} -m ensurepip",) if first else ()
+    added = prescribe(r.InstallPackages(requirements=("numpy",)), facts, MATRIX)
+    assert added.commands == (*bring, f"{python} -m pip install numpy")
+    removed = prescribe(r.UninstallPackages(names=("numpy",)), facts, MATRIX)
+    assert removed.commands == (*bring, f"{python} -m pip uninstall -y numpy")
+    by_uv = prescribe(r.InstallPackages(requirements=("numpy",)), change(facts, interpreter={"tool": "uv"}), MATRIX)
+    assert by_uv.commands == (f"uv pip install --python {python} numpy",)

@@ -199,6 +199,8 @@ class Folder(object):
             inside = ("__init__.py", "__init__.pyc", "__init__.so", "__init__.pyd")
             if any(os.path.exists(self.at(module, name)) for name in inside):
                 return "package"
+            if not os.access(self.at(module), os.X_OK):
+                return "package"  # whose files nobody may see here; reading one says so
         if self.file_of(module):
             return "module"
         return "namespace" if is_folder else None
@@ -805,6 +807,7 @@ def answer():
     both = _part(result, "packages", lambda: packages(found), found is None)
     rows = both[0] if both else None
     result["packages"], result["total"] = both or (None, None)
+    _part(result, "pip", lambda: any(one.provides("pip") for one in found), found is None)
     _part(result, "orphans", lambda: orphans(found, rows), rows is None)
     _part(result, "shadows", lambda: shadows(found, rows), rows is None)
     _part(result, "standard_shadows", lambda: standard_shadows(found), found is None)

@@ -44,7 +44,7 @@ def uninstall_packages(remedy: r.UninstallPackages, place: Place) -> Fix:
     names = tuple(map(requirement, remedy.names))
     title = remedy.title or f"Remove {', '.join(names)}"
     try:
-        lines = taken_out(place, names) if ruler(place) else [_pip_uninstall(place, names)]
+        lines = taken_out(place, names) if ruler(place) else [*_brought_pip(place), _pip_uninstall(place, names)]
     except NotPrintableError:
         lines = []
     return Fix(
@@ -252,6 +252,14 @@ def _pip(place: Place) -> tuple[str, ...]:
     return (executable, "-m", "pip")
 
 
+def _brought_pip(place: Place) -> list[tuple[str, ...]]:
+    """A virtual environment that was made without pip takes the one that comes with Python."""
+    python = place.interpreter
+    if python is None or python.pip is not False or python.environment != "venv" or _uses_uv(place):
+        return []
+    return [(python_path(python.executable), "-m", "ensurepip")]
+
+
 def _pip_fix(place: Place, title: str, arguments: tuple[str, ...], framework: str | None = None) -> Fix:
     lines: list[tuple[str, ...]] = []
     note = ""
@@ -268,7 +276,7 @@ def _pip_fix(place: Place, title: str, arguments: tuple[str, ...], framework: st
             ]
             note = "The distribution manages this Python (PEP 668), so a virtual environment comes first."
         else:
-            lines = [(*_pip(place), "install", *arguments)]
+            lines = [*_brought_pip(place), (*_pip(place), "install", *arguments)]
     except NotPrintableError:
         lines = []
     return Fix(

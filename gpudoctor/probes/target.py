@@ -102,6 +102,7 @@ def _interpreter(looked: Looked, said: Said | None, copies: list[Copy] | None) -
         project=looked.project,
         free_threaded=said.free_threaded,
         externally_managed=said.externally_managed,
+        pip=looked.answer.pip if looked.answer else None,
         bits=said.bits,
         architecture=said.machine or None,
         platform=said.platform,
@@ -203,6 +204,9 @@ def _pins(answer: Answer) -> Maybe[Pins]:
     hidden = _hidden(answer)
     if hidden:
         return hidden
+    closed = [f"{copy.location}/{copy.info}: {copy.error}" for copy in answer.packages or () if copy.error]
+    if closed:
+        return Missing("unreadable", "; ".join(closed), WHERE)
     if answer.markers is None:
         return Missing("crashed", answer.broken.get("markers", "no answer"), f"{WHERE}, markers")
     try:

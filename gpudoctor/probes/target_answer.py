@@ -100,6 +100,7 @@ class Answer(msgspec.Struct, frozen=True):
     cudnn: list[Cudnn] | None
     conda: list[Conda] | None
     unreadable: list[tuple[str, str]]
+    pip: bool | None = None
 
 
 class TooOld(msgspec.Struct, frozen=True):

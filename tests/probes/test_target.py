@@ -171,6 +171,7 @@ def test_a_made_environment_is_told_whole(good: Made) -> None:
             environment="venv",
             environment_path=str(good.root),
             tool="pip",
+            pip=False,
         )
     )
     assert found.packages.copies("triton") == (
