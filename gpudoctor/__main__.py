@@ -6,6 +6,8 @@ import sys
 if sys.path and not getattr(sys.flags, "safe_path", False):
     sys.path.append(sys.path.pop(0))
 
-from gpudoctor.cli import main
-
+try:
+    from gpudoctor.cli import main
+except KeyboardInterrupt:
+    sys.exit(130)
 main()

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from gpudoctor.interrupts import held
 from gpudoctor.warm import BOOTSTRAP as BOOTSTRAP
 
 MARK = "@gpudoctor "
@@ -148,6 +149,11 @@ class Child:
         return cls(argv, program=program, environ=environ, limits=limits, listens=listens, process=process)
 
     def __enter__(self) -> Child:
+        with held():
+            self._start()
+        return self
+
+    def _start(self) -> None:
         self._started = time.monotonic()
         try:
             self._process = self._ready or subprocess.Popen(
@@ -161,7 +167,7 @@ class Child:
             )
         except (OSError, ValueError) as error:
             self._not_started = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            return self
+            return
         _running.add(self)
         self._threads = [
             threading.Thread(target=self._listen, daemon=True),
@@ -171,9 +177,7 @@ class Child:
             for thread in self._threads:
                 thread.start()
         except RuntimeError as error:  # no more threads for this user (RLIMIT_NPROC)
-            self.kill()
-            self._process, self._not_started = None, str(error)
-        return self
+            self.give_up(str(error))
 
     def __exit__(self, *_: object) -> None:
         self.kill()
@@ -257,20 +261,29 @@ class Child:
             return Ending("signalled", signal=_signal_name(-code), pid=pid, tail=tail, seconds=seconds)
         return Ending("exited", code=code, pid=pid, tail=tail, seconds=seconds)
 
+    def give_up(self, why: str) -> None:
+        """End it as one that could not be started."""
+        self.kill()
+        self._process, self._not_started = None, why
+
     def kill(self) -> bool:
         """Kill the whole group and reap it. False when it survived (uninterruptible sleep): it is left behind."""
         if self._process is None:
             return True
+        with held():
+            return self._killed(self._process)
+
+    def _killed(self, process: subprocess.Popen[bytes]) -> bool:
         _running.discard(self)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
         try:
-            self._process.wait(_REAP_SECONDS)
+            process.wait(_REAP_SECONDS)
         except subprocess.TimeoutExpired:
             return False
-        if self._process.stdin and self._fed.is_set():
+        if process.stdin and self._fed.is_set():
             with contextlib.suppress(OSError):
-                self._process.stdin.close()
+                process.stdin.close()
         return True
 
     def _feed(self) -> None:
@@ -325,6 +338,28 @@ class Child:
         self._output.tail.append(line[: 4 * _TAIL_WIDTH])  # UTF-8 has up to four bytes for a character
 
 
+class Listener:
+    """A thread that hears a child to its end. Where no more threads can be started, the child is given up."""
+
+    def __init__(self, child: Child, hear: Callable[[], None]) -> None:
+        self._child = child
+        self._hear = hear
+        self._thread = threading.Thread(target=hear, daemon=True)
+
+    def start(self) -> None:
+        """Begin; the child must have been entered."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._child.give_up(str(error))
+            self._hear()
+
+    def join(self, seconds: float) -> None:
+        """Wait until the child was heard to its end, but not longer."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+
+
 class _Lines:
     """Cuts a byte stream into lines; refuses a stream whose output has no end in sight."""
 
@@ -359,8 +394,9 @@ _running: set[Child] = set()
 
 def kill_all() -> None:
     """Kill every child that still runs: the last act before gpudoctor itself ends early."""
-    for child in tuple(_running):
-        child.kill()
+    with held():
+        for child in tuple(_running):
+            child.kill()
 
 
 def _signal_name(number: int) -> str:

@@ -14,15 +14,15 @@ import secrets
 import signal
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import NamedTuple
 
-from gpudoctor.children import MARK, Child, Limits
+from gpudoctor.children import MARK, Child, Limits, Listener
 from gpudoctor.children import Message as Line
 from gpudoctor.collectives_facts import Backend, How, Process, Shape, Told, collectives_fact, messages
 from gpudoctor.facts import Collectives, Maybe, Message, Missing
@@ -177,8 +177,7 @@ class Job:
     def _follow(self, child: Child) -> How:
         """Hear the processes until the launcher ends, the time is over, or none of them was heard for too long."""
         lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
-        listener = threading.Thread(target=_listen, args=(child, lines), daemon=True)
-        listener.start()
+        Listener(child, partial(_listen, child, lines)).start()
         while True:
             try:
                 line = lines.get(timeout=self._patience())

@@ -214,7 +214,12 @@ class Session:
         self._problems = {}
         request = {"facts": msgspec.to_builtins(facts), "look": look}
         # In a thread: a child that does not read must not keep us waiting.
-        threading.Thread(target=self._child.send, args=(request,), daemon=True).start()
+        question = threading.Thread(target=self._child.send, args=(request,), daemon=True)
+        try:
+            question.start()
+        except RuntimeError as error:  # no more threads for this user (RLIMIT_NPROC)
+            self._lose(str(error))
+            raise _Lost from error
         answer = self._until("done", limits)
         try:
             return _read(answer)

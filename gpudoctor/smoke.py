@@ -13,16 +13,17 @@ import pkgutil
 import queue
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from gpudoctor.children import MARK, Child, Ending, Limits
+from gpudoctor.children import MARK, Child, Ending, Limits, Listener
 from gpudoctor.children import Message as Line
 from gpudoctor.facts import FrameworkName, Gpu, Imported, Maybe, Message, Missing, Precision, Sample, Smoke
+from gpudoctor.interrupts import held
 from gpudoctor.smoke_facts import Device, Sight, Told, Warned, gpu_index, imported_fact, messages, smoke_fact
 from gpudoctor.smoke_places import Choice, Place, chosen, places
 
@@ -160,18 +161,21 @@ class Jobs:
     _recorder: Recorder | None = None
 
     def __enter__(self) -> Jobs:
-        with contextlib.ExitStack() as stack:
-            self._exit = stack
-            self._scratch = stack.enter_context(_scratch())
+        try:
+            with held():
+                self._scratch = self._exit.enter_context(_scratch())
             if self._scratch is None:
                 self._note("no writable temporary folder: caches of the frameworks are switched off where they can be")
             for name in dict.fromkeys(self.plan.frameworks):
                 self._start(_Course(Told(name), scout=True))
-            self._exit = stack.pop_all()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._exit.close()
+        with held():
+            self._exit.close()
 
     def _note(self, text: str, framework: FrameworkName | None = None) -> None:
         self._notes.append(Message(source="gpudoctor", text=text, framework=framework))
@@ -184,7 +188,7 @@ class Jobs:
         course.child = Child.python(
             self.plan.executable, program(name), environ=environ, limits=self.plan.limits, listens=True
         )
-        listener = threading.Thread(target=self._listen, args=(course, course.child), daemon=True)
+        listener = Listener(course.child, partial(self._listen, course, course.child))
         # The listener ends when the child does; it is waited for after that.
         self._exit.callback(listener.join, 5.0)
         self._exit.enter_context(course.child)

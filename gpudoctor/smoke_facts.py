@@ -344,9 +344,8 @@ def _broken_part(told: Told, ending: Ending | None) -> Iterator[Part]:
     if told.stage == "parts" and told.trying and not any(part.name == told.trying for part in told.parts):
         words = _last_words(ending)
         crashed = ending is not None and ending.how in ("exited", "signalled", "hung", "flooded")
-        yield Part(name=told.trying, holds=None, error=words) if crashed else Part(
-            name=told.trying, holds=None, detail=words
-        )
+        error, detail = (words, "") if crashed else (None, words)
+        yield Part(name=told.trying, holds=None, error=error, detail=detail)
 
 
 _Verdict = tuple[SmokeResult, SmokeStage, str | None, str | None]

@@ -17,6 +17,7 @@ def main() -> None:
     try:
         code = _run(sys.argv[1:])
     except KeyboardInterrupt:
+        _let_nothing_run()
         code = _INTERRUPTED
     except OSError as error:
         # What cannot be printed (a closed pipe, a full disk) is said where there is still somebody to hear it.
@@ -39,6 +40,17 @@ def _run(arguments: list[str]) -> int:
         return 0
     if arguments[:1] == ["preflight"]:
         return _preflight(arguments[1:])
+    from gpudoctor.cli.signals import TerminatedError, insistent, terminable
+
+    try:
+        with insistent(), terminable():
+            return _command(arguments)
+    except TerminatedError as error:
+        _let_nothing_run()
+        return 128 + int(error.args[0])
+
+
+def _command(arguments: list[str]) -> int:
     from gpudoctor.cli.app import run
     from gpudoctor.cli.console import whole_streams
 
@@ -46,6 +58,14 @@ def _run(arguments: list[str]) -> int:
     code = run(arguments)
     sys.stdout.flush()
     return code
+
+
+def _let_nothing_run() -> None:
+    """End the children that an interrupt has left, if it came so late that there are any."""
+    if "gpudoctor.children" in sys.modules:
+        from gpudoctor.children import kill_all
+
+        kill_all()
 
 
 def _preflight(arguments: list[str]) -> int:
@@ -66,11 +86,19 @@ def _preflight(arguments: list[str]) -> int:
 
 
 def _end(code: int) -> None:
-    """Leave; what stdout still holds and cannot be written would be a traceback at the interpreter's own end."""
+    """Leave at once, all that was started being ended.
+
+    The interpreter's own way out takes a while, in which what stdout still holds and cannot be written is a traceback,
+    and an interrupt that comes too late for anything is another.
+    """
+    if "signal" in sys.modules:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream:
                 stream.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    sys.exit(code)
+            continue  # it was said where anybody could hear it
+    os._exit(code)

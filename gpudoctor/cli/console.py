@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from gpudoctor.cli.streams import whole_streams
+from gpudoctor.interrupts import held
 
 if TYPE_CHECKING:
     from gpudoctor.render.page import Style
@@ -20,6 +23,8 @@ __all__ = ["emit", "say", "style", "whole_streams", "writable"]
 
 _GLYPHS = "✓✗→…×▁█·"
 _PIPE_WIDTH = 100
+_MOMENT_MILLISECONDS = 200
+_GRACE_SECONDS = 2.0  # for a reader that has stopped reading, once we are asked to end
 
 
 def style(stream: TextIO, environ: Mapping[str, str], *, verbose: bool) -> Style:
@@ -48,8 +53,7 @@ def emit(text: str, encoding: str | None = None) -> bool:
     """
     data = text if text.endswith("\n") else text + "\n"
     try:
-        sys.stdout.buffer.write(data.encode(encoding or sys.stdout.encoding or "utf-8", "backslashreplace"))
-        sys.stdout.flush()
+        _write(data.encode(encoding or sys.stdout.encoding or "utf-8", "backslashreplace"))
     except BrokenPipeError:
         _mute(1)
         return False
@@ -57,6 +61,38 @@ def emit(text: str, encoding: str | None = None) -> bool:
         _mute(1)
         raise
     return True
+
+
+def _write(data: bytes) -> None:
+    """Write all of it to stdout, also where a signal comes meanwhile: half of a report is none."""
+    sys.stdout.flush()
+    number = _number(sys.stdout)
+    if number is None or not hasattr(select, "poll"):
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    with held() as waiting:
+        rest, given_up = memoryview(data), None
+        while rest:
+            if _takes(number):
+                # What a pipe that is ready takes without making us wait: https://man7.org/linux/man-pages/man7/pipe.7.html
+                rest = rest[os.write(number, rest[: select.PIPE_BUF]) :]
+            elif waiting and time.monotonic() > (given_up := given_up or time.monotonic() + _GRACE_SECONDS):
+                return
+
+
+def _number(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):  # it stands for a stream, in memory
+        return None
+
+
+def _takes(number: int) -> bool:
+    """Whether the file takes bytes now, or has an error to tell; waits a moment for it."""
+    ready = select.poll()
+    ready.register(number, select.POLLOUT)
+    return bool(ready.poll(_MOMENT_MILLISECONDS))
 
 
 def say(sentence: str) -> None:

@@ -8,6 +8,8 @@ import secrets
 import stat
 from pathlib import Path
 
+from gpudoctor.interrupts import held
+
 _MOST_LINKS = 40
 _OPEN_FILES = Path("/proc")  # where /dev/stdout and /dev/fd/3 lead to: files that somebody holds open
 
@@ -20,7 +22,9 @@ def write_whole(path: Path, data: bytes) -> None:
     containers have). A disk that is full leaves the old file as it was.
     """
     place = _replaceable(path)
-    if place is None or not _replaced(place, data):
+    with held():  # a signal must not leave the new file beside the old one
+        done = place is not None and _replaced(place, data)
+    if not done:
         with path.open("wb", buffering=0) as file:
             _write(file.fileno(), data)
 

@@ -362,14 +362,14 @@ def _checked(job: Job) -> int:
     try:
         with terminable():
             code, report = _until_fit(job)
+            if report is not None:
+                _tell(job, code, report)
     except KeyboardInterrupt:
         kill_all()
         return _INTERRUPTED
     except TerminatedError as error:
         kill_all()
         return 128 + int(error.args[0])
-    if report is not None:
-        _tell(job, code, report)
     return code
 
 
@@ -487,9 +487,12 @@ def _identity() -> Identity:
 
 
 def _write(path: str, text: str) -> None:
+    from pathlib import Path
+
+    from gpudoctor.cli.files import write_whole
+
     try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        write_whole(Path(path), text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         _say(f"gpudoctor: {path} could not be written: {error.strerror}\n")
 

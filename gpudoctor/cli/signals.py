@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_AGAIN_SECONDS = 0.01
 
 
 class TerminatedError(BaseException):
@@ -32,3 +36,34 @@ def terminable() -> Iterator[None]:
     finally:
         for number in heard:
             signal.signal(number, before[number])
+
+
+@contextmanager
+def insistent() -> Iterator[None]:
+    """Let a signal that came where Python swallows every exception (a destructor) come once more, a moment later."""
+    before = sys.unraisablehook
+
+    def swallowed(what: sys.UnraisableHookArgs) -> None:
+        if isinstance(what.exc_value, TerminatedError):
+            number = int(what.exc_value.args[0])
+        elif issubclass(what.exc_type, KeyboardInterrupt):
+            number = signal.SIGINT
+        else:
+            before(what)
+            return
+        threading.Timer(_AGAIN_SECONDS, _to_main_thread, (number,)).start()
+
+    sys.unraisablehook = swallowed
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _to_main_thread(number: int) -> None:
+    """Send this process a signal so that a wait of its main thread ends."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, number)
+    else:
+        signal.raise_signal(number)

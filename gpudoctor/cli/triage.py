@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import platform
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,6 @@ from gpudoctor.cli.console import emit, say, style, writable
 from gpudoctor.cli.files import write_whole
 from gpudoctor.cli.options import FailOn
 from gpudoctor.cli.settings import configured, silenced
-from gpudoctor.cli.signals import TerminatedError, terminable
 
 if TYPE_CHECKING:
     from gpudoctor.findings import Report
@@ -74,14 +72,11 @@ def triage(
     writable(output, "--output")
     options = _options(threshold, output, verbose=verbose, redact=not no_redact)
     codes = {0}
-    with _writer(output, format) as write, terminable():
-        try:
-            for position, report in enumerate(_reports(names, silent)):
-                codes.add(_exit_code(report, threshold))
-                if not write(_text(report, format, options, first=position == 0)):
-                    break
-        except TerminatedError:
-            return 128 + signal.SIGTERM
+    with _writer(output, format) as write:
+        for position, report in enumerate(_reports(names, silent)):
+            codes.add(_exit_code(report, threshold))
+            if not write(_text(report, format, options, first=position == 0)):
+                break
     return max(codes, key=_ORDER.index)
 
 

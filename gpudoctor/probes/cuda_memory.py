@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from gpudoctor.children import Child, Ending, Limits
+from gpudoctor.children import Child, Ending, Limits, Listener
 from gpudoctor.children import Message as Line
 from gpudoctor.facts import MemoryFault, MemoryTest, MemoryTests, Missing
 from gpudoctor.probes.cuda_devices import CALLS, SOURCE, CudaDevice, environment, patience
@@ -145,7 +145,7 @@ class _Tests:
 
     def _start(self, test: _Test) -> None:
         child = test.child()
-        listener = threading.Thread(target=self._listen, args=(test, child), daemon=True)
+        listener = Listener(child, partial(self._listen, test, child))
         # The listener ends when the child does; it is waited for after that.
         self.stack.callback(listener.join, 5.0)
         self.stack.enter_context(child)

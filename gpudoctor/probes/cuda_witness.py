@@ -6,11 +6,10 @@ It is asked where NVML does not tell: containers with the compute capability alo
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from typing import Any
 
-from gpudoctor.children import Child, Limits
+from gpudoctor.children import Child, Limits, Listener
 from gpudoctor.children import Message as Line
 from gpudoctor.facts import GpuProcess, Missing, Record
 from gpudoctor.probes.cuda_devices import CALLS, address, bare_uuid, environment, patience
@@ -50,7 +49,7 @@ class CudaWitness:
         self._start_seconds = limits.idle or patience(_count(world))
         self._look_seconds = limits.idle or _LOOK_SECONDS
         self._lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
-        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener = Listener(self._child, self._listen)
         self._step = "start"
         self._ready = False
         self._failed: Missing | None = None

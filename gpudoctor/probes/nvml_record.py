@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
 import msgspec
 
-from gpudoctor.children import Child, Limits
+from gpudoctor.children import Child, Limits, Listener
 from gpudoctor.facts import Sample
 from gpudoctor.probes.own_child import import_path, own_child
 from gpudoctor.world import World
@@ -27,16 +26,16 @@ class Record:
         work = [(gpu, "sample") for gpu in gpus]
         self._child: Child = own_child("nvml_child", (import_path(), [], [], work, _EVERY_SECONDS), world, limits)
         self._samples: dict[int, list[tuple[float, dict[str, Any]]]] = {gpu: [] for gpu in gpus}
-        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._listener = Listener(self._child, self._listen)
 
     def __enter__(self) -> Record:
         self._child.__enter__()
-        self._thread.start()
+        self._listener.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._child.kill()
-        self._thread.join(5.0)
+        self._listener.join(5.0)
 
     def _listen(self) -> None:
         for message in self._child.messages():

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.run import Ran, command, environ, gpudoctor
+from tests.cli.run import Ran, command, default_signals, environ, gpudoctor
 
 TOO_OLD = """\
 $ python -m torch.utils.collect_env
@@ -196,7 +196,7 @@ def test_with_o_stdout_is_empty(tmp_path: Path) -> None:
 def test_an_interrupt_ends_it_after_the_reports_so_far(tmp_path: Path) -> None:
     """A pipe that stays open: the first file's report is out, the second never comes."""
     written(tmp_path, broken=TOO_OLD)
-    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
         with subprocess.Popen(
             command("triage", "broken.txt", "-", "--format", "jsonl"),
             stdin=subprocess.PIPE,
@@ -204,6 +204,7 @@ def test_an_interrupt_ends_it_after_the_reports_so_far(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
             cwd=tmp_path,
             env=environ(tmp_path),
+            preexec_fn=default_signals,
         ) as run:
             assert run.stdout is not None
             first = run.stdout.readline()
