@@ -59,3 +59,13 @@ def test_a_wheel_needs_no_newer_glibc_than_there_is() -> None:
     release = fix.title.removeprefix("Install PyTorch ").split(" ")[0]
     row = next(one for one in MATRIX.torch_releases if one.release == release)
     assert row.min_glibc["linux_x86_64"] <= "2.17"
+
+
+def test_where_no_generic_wheel_serves_a_jetson_nvidias_build_is_named() -> None:
+    orin = change(
+        _driver("12.6"),
+        jetson=f.Jetson(source="/etc/nv_tegra_release", l4t="36.4.3"),
+        system={"architecture": "aarch64"},
+        gpus=_gpus("8.7"),
+    )
+    assert prescribe(TORCH, orin, MATRIX).title == "Install NVIDIA's build of PyTorch for this JetPack"

@@ -95,6 +95,14 @@ def _build_of(framework: str, place: Place) -> Build | None:
 
 def _torch_fix(remedy: r.InstallBuild, place: Place) -> Fix:
     build = _torch_build(remedy, place)
+    if isinstance(build, Unlisted) and place.side == "jetson":
+        return Fix(
+            title="Install NVIDIA's build of PyTorch for this JetPack",
+            where="environment",
+            verify=verify_with(place, "torch"),
+            note="The wheels by JetPack version: https://docs.nvidia.com/deeplearning/frameworks/install-pytorch-jetson-"
+            "platform/. Or use a container of https://github.com/dusty-nv/jetson-containers.",
+        )
     if isinstance(build, Unlisted):
         return Fix(
             title="No build of PyTorch fits this Python, this GPU and this driver together",
