@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,21 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "gpudoctor", *arguments]
 
 
-def gpudoctor(*arguments: str, home: Path, before: Callable[[], None] | None = None, **extra: str) -> Ran:
-    """Run the command in ``home`` to its end. ``before`` is called in its process before it starts."""
+def gpudoctor(*arguments: str, home: Path, **extra: str) -> Ran:
+    """Run the command in ``home`` to its end."""
+    return run_in(home, arguments, environ(home, **extra))
+
+
+def run_in(
+    home: Path, arguments: Sequence[str], variables: Mapping[str, str], before: Callable[[], None] | None = None
+) -> Ran:
+    """Run the command in ``home`` under these variables alone. ``before`` is called in its process ahead of it."""
     started = time.monotonic()
     done = subprocess.run(
         command(*arguments),
         capture_output=True,
         cwd=home,
-        env=environ(home, **extra),
+        env=variables,
         stdin=subprocess.DEVNULL,
         timeout=_LIMIT_SECONDS,
         check=False,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cli.run import gpudoctor
+from tests.cli.run import environ, run_in
+from tests.lab.environments.broken import bound_by_modes
 
 # What follows from the machine that runs the suite, which has no GPU, and from the builds that a suite can afford.
 _OF_THE_MACHINE = frozenset({"no-nvidia-gpu", "torch-cpu-build", "tf-cpu-build", "jax-cpu-build"})
@@ -47,20 +48,26 @@ class Ran:
         return found
 
 
-def diagnose(
-    python: str | Path, home: Path, *arguments: str, before: Callable[[], None] | None = None, **environ: str
-) -> Ran:
-    """``gpudoctor diagnose --allow-cpu`` on the environment of that interpreter, in a home of its own.
+def diagnose(python: str | Path, home: Path, *arguments: str, **variables: str) -> Ran:
+    """``gpudoctor diagnose --allow-cpu`` on the environment of that interpreter, in a home of its own."""
+    return _diagnosed(python, home, arguments, variables, None)
 
-    ``before`` is called in the process that becomes gpudoctor.
-    """
+
+def diagnose_bound_by_modes(python: str | Path, home: Path, *arguments: str) -> Ran:
+    """The same as a user whom file modes bind."""
+    return _diagnosed(python, home, arguments, {}, bound_by_modes)
+
+
+def _diagnosed(
+    python: str | Path,
+    home: Path,
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+    before: Callable[[], None] | None,
+) -> Ran:
     home.mkdir(exist_ok=True)
-    ran = gpudoctor(
-        *("diagnose", "--allow-cpu", "--python", str(python), "--format", "json", "--no-redact", *arguments),
-        home=home,
-        before=before,
-        **environ,
-    )
+    words = ("diagnose", "--allow-cpu", "--python", str(python), "--format", "json", "--no-redact", *arguments)
+    ran = run_in(home, words, environ(home, **variables), before)
     assert "Traceback" not in ran.stderr, ran.stderr
     report = ran.report
     others = {
