@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gpudoctor.findings import Report
 from gpudoctor.rules import names as rule_names
 from tests.lab.drivers.needs import need_compiler
 from tests.lab.machines.description import DESCRIBED, PARTS, Description, merge, names, read, without_false
@@ -46,6 +47,16 @@ def test_a_described_machine_is_judged_as_its_file_says(name: str, tmp_path: Pat
         description.candidates,
         description.findings,
     ), [f"{one.what}: {one.why}" for one in told.unknown]
+    _the_cure(description, told)
+
+
+def _the_cure(description: Description, told: Report) -> None:
+    """What the file says of the first fix of the first cause."""
+    fixes = next((finding.fixes for finding in told.findings if finding.because_of is None), ())
+    if description.commands is not None:
+        assert fixes[0].commands == description.commands
+    if description.where is not None:
+        assert fixes[0].where == description.where
 
 
 @pytest.mark.parametrize("name", NAMES)

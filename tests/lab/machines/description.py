@@ -101,13 +101,18 @@ class Request(_Table, frozen=True, kw_only=True):
 
 
 class Description(_Table, frozen=True, kw_only=True):
-    """All of it, parts merged. ``expect`` and ``findings`` are what a report on this machine must say."""
+    """All of it, parts merged. ``expect`` and ``findings`` are what a report on this machine must say.
+
+    ``commands`` are those of the first fix of the first cause, ``where`` the place where they run; None: not looked at.
+    """
 
     name: str
     about: str
     expect: Literal["broken", "undetermined", "warnings", "healthy"]
     findings: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
+    commands: tuple[str, ...] | None = None
+    where: str | None = None
     near: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     system: dict[str, str] = {}
