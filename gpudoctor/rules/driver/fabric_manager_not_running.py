@@ -89,6 +89,15 @@ def _evidence(service: Service | None, services: Services | None) -> tuple[Evide
     return (cite(_NAME, service.state, services),) if service and services else ()
 
 
+def _detail(service: Service | None, user: UserDriver | None) -> str:
+    if service is None:
+        return ""
+    state = f"The service {_NAME} is {service.state}."
+    if service.version is None or user is None or service.version == user.version:
+        return state
+    return f"{state} It is {service.version} and the driver {user.version}: they must be the same."
+
+
 @RULE.detector
 def cuda_is_not_ready(
     cuda: CudaDriver, gpus: Gpus | None, services: Services | None, user: UserDriver | None
@@ -101,7 +110,7 @@ def cuda_is_not_ready(
     service = _service(services)
     return Found(
         title="CUDA waits for the NVSwitch fabric: system not yet initialized (802).",
-        detail=f"The service {_NAME} is {service.state}." if service else "",
+        detail=_detail(service, user),
         evidence=(cite("cuInit", f"{cuda.result} (802)", cuda), *_evidence(service, services)),
         remedies=(_cure(user),),
         confidence=Confidence.LIKELY if _may_have_switches(gpus) is False else Confidence.CERTAIN,
