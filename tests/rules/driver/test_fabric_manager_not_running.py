@@ -76,5 +76,6 @@ def test_confidential_mode_has_the_same_number_and_another_rule() -> None:
 def test_beside_error_802_another_version_is_told_too() -> None:
     facts = change(DOWN, services=manager("inactive", "570.211.01"))
     assert found(facts, RULE).detail == (
-        "The service nvidia-fabricmanager is inactive. It is 570.211.01 and the driver 580.65.06: they must be the same."
+        "The service nvidia-fabricmanager is inactive. "
+        "It is 570.211.01 and the driver 580.65.06: they must be the same."
     )
