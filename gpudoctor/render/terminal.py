@@ -358,6 +358,8 @@ def _end(page: Page, report: Report) -> None:
     rule = _first_rule(report)
     if rule:
         page.line(Text("  More: ") + page.exact(f"gpudoctor explain {rule}", "bold"))
+    if report.status in ("broken", "undetermined") and report.source == "machine":
+        page.line(Text("  Ticket: ") + page.exact("gpudoctor diagnose --ticket", "bold"))
 
 
 def _first_rule(report: Report) -> str | None:

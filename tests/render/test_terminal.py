@@ -116,6 +116,7 @@ def test_a_broken_machine_shows_the_cause_the_commands_and_what_else_is_wrong() 
 
   61 rules: 56 passed, 3 errors, 1 crashed, 1 not judged (--verbose)      11.3 s
   More: gpudoctor explain torch-arch-unsupported
+  Ticket: gpudoctor diagnose --ticket
 """
     )
 
@@ -146,6 +147,7 @@ def test_a_consequence_is_folded_under_its_cause() -> None:
 
   15 rules: 12 passed, 1 error, 1 note, 1 not applicable                   3.2 s
   More: gpudoctor explain no-nvidia-gpu
+  Ticket: gpudoctor diagnose --ticket
 """
     )
 
@@ -196,6 +198,7 @@ def test_what_could_not_be_judged_stands_first_and_what_would_settle_it() -> Non
   PyTorch  2.15.0+cu130                                         ✓ imports
 
   20 rules: 17 passed, 3 not judged (--verbose)                           41.7 s
+  Ticket: gpudoctor diagnose --ticket
 """
     )
 
@@ -364,6 +367,7 @@ def test_on_a_narrow_terminal_everything_wraps_but_the_commands() -> None:
   crashed, 1 not judged (--verbose)
   11.3 s
   More: gpudoctor explain torch-arch-unsupported
+  Ticket: gpudoctor diagnose --ticket
 """
     )
 
@@ -398,6 +402,7 @@ def test_an_unknown_on_a_narrow_terminal() -> None:
 
   20 rules: 17 passed, 3 not judged
   (--verbose)                     41.7 s
+  Ticket: gpudoctor diagnose --ticket
 """
     )
 
@@ -481,6 +486,7 @@ FAIL Your GPU does not train: torch 2.5.1+cu124 has no kernels for it.
 
   61 rules: 56 passed, 3 errors, 1 crashed, 1 not judged (--verbose)      11.3 s
   More: gpudoctor explain torch-arch-unsupported
+  Ticket: gpudoctor diagnose --ticket
 """
     )
 
@@ -579,6 +585,7 @@ def test_verbose_adds_evidence_and_every_rule_with_its_reason() -> None:
 
   61 rules: 56 passed, 3 errors, 1 crashed, 1 not judged                  11.3 s
   More: gpudoctor explain torch-arch-unsupported
+  Ticket: gpudoctor diagnose --ticket
 """
     )
 
@@ -637,6 +644,7 @@ def test_a_run_that_failed_is_one_sentence_without_a_traceback() -> None:
   Nothing could be judged.
 
   No rule was run                                                          0.0 s
+  Ticket: gpudoctor diagnose --ticket
 """
     )
 
