@@ -289,8 +289,11 @@ def onnxruntime_without_cuda(message: Message, packages: Packages | None) -> Ver
         evidence=(cite("message", text, message),),
         remedies=(
             # Both write the same files, so the one for the GPU is whole only if nothing of the other is left.
-            UninstallPackages(names=installed or _BOTH_RUNTIMES, title="Remove every onnxruntime"),
-            InstallPackages(requirements=("onnxruntime-gpu",), title="Install the onnxruntime that has CUDA"),
+            UninstallPackages(
+                names=installed or _BOTH_RUNTIMES,
+                title="Remove every onnxruntime",
+                then=InstallPackages(requirements=("onnxruntime-gpu",), title="Install the onnxruntime that has CUDA"),
+            ),
         ),
         confidence=Confidence.LIKELY,
     )

@@ -32,7 +32,7 @@ from packaging.version import InvalidVersion, Version
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Framework, Imported, Message, Package, Packages
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severity, Verdict
-from gpudoctor.remedies import UninstallPackages
+from gpudoctor.remedies import InstallBuild, UninstallPackages
 from gpudoctor.rules._texts import first_match, search
 
 RULE = Rule(
@@ -70,7 +70,9 @@ def copies_on_the_path(framework: Framework, packages: Packages, imported: Impor
         evidence=tuple(cite(package.name, f"{package.version} in {package.location}", packages) for package in rivals),
         remedies=(
             UninstallPackages(
-                names=tuple(dict.fromkeys(package.name for package in rivals)), title="Remove all copies"
+                names=tuple(dict.fromkeys(package.name for package in rivals)),
+                title="Remove all copies",
+                then=InstallBuild(framework=framework.name),
             ),
         ),
         severity=Severity.ERROR if broken or (one_folder and _differ(rivals)) else Severity.WARNING,

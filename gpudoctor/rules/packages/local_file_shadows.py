@@ -96,6 +96,8 @@ def python_says_so(message: Message, shadows: Shadows | None, printed: Printed) 
     if partial and heard(printed, rf"(?:site|dist)-packages[/\\]{partial[1]}[/\\][\w/\\]{{1,120}}\.py"):
         return NotApplicable(f"the import of the installed {partial[1]} itself was under way")
     own = shadows is not None and not shadows.files and not shadows.standard
+    if own and not certain:
+        return NotApplicable("no local file lies in front of the packages")
     return Found(
         title="A local file or folder is imported in place of the framework.",
         detail=text,

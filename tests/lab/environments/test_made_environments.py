@@ -157,6 +157,14 @@ def test_an_unreadable_package_is_not_judged_by_its_metadata_alone(closed: Made,
     assert "Permission denied" in unknown["why"]
 
 
+def test_an_unreadable_package_that_is_imported_is_no_local_file(closed: Made, tmp_path: Path) -> None:
+    """Python takes the folder for a namespace package, and finds nothing in it."""
+    (closed.site / "torch").chmod(0)
+    ran = diagnose_bound_by_modes(closed.python, tmp_path / "home")
+    assert ran.judged == Judged(1, "broken", "framework-import-failed", {})
+    assert ran.finding("framework-import-failed")["detail"].endswith("module 'torch' has no attribute '__version__'")
+
+
 def test_requirements_that_cannot_be_read_are_not_called_met(closed: Made, tmp_path: Path) -> None:
     (info,) = closed.site.glob("torch-*.dist-info")
     info.chmod(0)

@@ -126,7 +126,12 @@ def test_a_provider_for_another_cuda_than_the_one_installed() -> None:
 def test_onnxruntime_has_not_the_cuda_that_a_program_asked_for(text: str) -> None:
     finding = found(says(text, PASTE), RULE)
     assert finding.title == "The onnxruntime that is imported is a build without CUDA."
-    assert [fix.title for fix in finding.fixes] == ["Remove every onnxruntime", "Install the onnxruntime that has CUDA"]
+    (fix,) = finding.fixes
+    assert fix.title == "Remove every onnxruntime, then: Install the onnxruntime that has CUDA"
+    assert [command.split(" pip ")[1] for command in fix.commands] == [
+        "uninstall -y onnxruntime onnxruntime-gpu",
+        "install onnxruntime-gpu",
+    ]
     assert findings(says(text.replace("CUDAEx", "CoreMLEx"), PASTE), RULE) == ()
 
 

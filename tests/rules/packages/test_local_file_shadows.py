@@ -63,3 +63,9 @@ def test_a_half_made_import_of_the_installed_package_is_no_local_file() -> None:
     assert found(says(text, PASTE), RULE).confidence.value == "certain"
     frame = says("File c:\\Anaconda3\\lib\\site-packages\\torch\\_inductor\\config.py:9, in is_fbcode()", PASTE)
     assert findings(says(text, frame), RULE) == ()
+
+
+def test_where_no_local_file_was_seen_a_package_without_its_code_is_another_matter() -> None:
+    text = "AttributeError: module 'torch' has no attribute '__version__'"
+    assert findings(says(text), RULE) == ()
+    assert found(says(text, PASTE), RULE).confidence.value == "likely"
