@@ -89,10 +89,11 @@ class InstallPackages(_Remedy, frozen=True, kw_only=True):
 
 
 class UninstallPackages(_Remedy, frozen=True, kw_only=True):
-    """Remove distributions from the environment under test."""
+    """Remove distributions from the environment under test, and ``then`` put in what is to be there in their place."""
 
     names: tuple[str, ...]
     title: str = ""
+    then: InstallBuild | InstallPackages | None = None
 
 
 class InstallCompiler(_Remedy, frozen=True, kw_only=True):

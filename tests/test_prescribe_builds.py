@@ -69,3 +69,15 @@ def test_where_no_generic_wheel_serves_a_jetson_nvidias_build_is_named() -> None
         gpus=_gpus("8.7"),
     )
     assert prescribe(TORCH, orin, MATRIX).title == "Install NVIDIA's build of PyTorch for this JetPack"
+
+
+def test_two_steps_of_one_cure_are_one_fix() -> None:
+    steps = r.UninstallPackages(names=("torch",), title="Remove all copies", then=TORCH)
+    fix = prescribe(steps, _driver("12.4"), MATRIX)
+    assert fix.title.startswith("Remove all copies, then: Install PyTorch 2.")
+    assert [command.split(" pip ")[1].split(" ")[0] for command in fix.commands] == ["uninstall", "install"]
+
+
+def test_a_step_without_a_command_leaves_the_other_one_out_too() -> None:
+    steps = r.UninstallPackages(names=("torch",), then=r.InstallPackages(requirements=("no requirement!",)))
+    assert prescribe(steps, PLAIN, MATRIX).commands == ()

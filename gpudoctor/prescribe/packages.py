@@ -47,12 +47,26 @@ def uninstall_packages(remedy: r.UninstallPackages, place: Place) -> Fix:
         lines = taken_out(place, names) if ruler(place) else [*_brought_pip(place), _pip_uninstall(place, names)]
     except NotPrintableError:
         lines = []
-    return Fix(
+    fix = Fix(
         title=title,
         commands=printable(lines, place),
         where="environment",
         verify=verify_with(place),
         note=NAMED_ALONE if ruler(place) else "",
+    )
+    return fix if remedy.then is None else _followed_by(fix, remedy.then, place)
+
+
+def _followed_by(fix: Fix, remedy: r.InstallBuild | r.InstallPackages, place: Place) -> Fix:
+    """Both steps as one fix; a step without commands leaves the other's out too, for one alone cures nothing."""
+    then = install_build(remedy, place) if isinstance(remedy, r.InstallBuild) else install_packages(remedy, place)
+    whole = fix.commands and then.commands
+    return msgspec.structs.replace(
+        fix,
+        title=f"{fix.title}, then: {then.title}",
+        commands=tuple(dict.fromkeys((*fix.commands, *then.commands))) if whole else (),
+        verify=then.verify,
+        note=" ".join(dict.fromkeys(text for text in (fix.note, then.note) if text)),
     )
 
 
