@@ -11,7 +11,7 @@ tensorflow beside tensorflow-gpu, tensorflow-cpu or tf-nightly, which all instal
 one installed wins.
 
 ## How to fix
-Remove all of them, then install one.
+Remove all of them, then install one. A copy on PYTHONPATH is no longer found once the variable is unset.
 
 ## How it is detected
 By distributions of the same name in several folders of sys.path or in two versions in one folder, and by distributions
@@ -30,9 +30,9 @@ import re
 from packaging.version import InvalidVersion, Version
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Framework, Imported, Message, Package, Packages
+from gpudoctor.facts import Environment, Framework, Imported, Message, Package, Packages
 from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severity, Verdict
-from gpudoctor.remedies import InstallBuild, UninstallPackages
+from gpudoctor.remedies import InstallBuild, SetVariable, UninstallPackages
 from gpudoctor.rules._texts import first_match, search
 
 RULE = Rule(
@@ -51,7 +51,9 @@ _FIRST_ALIKE = Version("2.1")
 
 
 @RULE.detector
-def copies_on_the_path(framework: Framework, packages: Packages, imported: Imported | None) -> Verdict:
+def copies_on_the_path(
+    framework: Framework, packages: Packages, imported: Imported | None, environment: Environment | None
+) -> Verdict:
     """One distribution in several folders, or several that write the same folder."""
     if not framework.installed:
         return NotApplicable(f"{framework.name} is not installed")
@@ -69,7 +71,9 @@ def copies_on_the_path(framework: Framework, packages: Packages, imported: Impor
         detail=f"{shown}. " + ("The last one installed wins." if one_folder else "The first of them is imported."),
         evidence=tuple(cite(package.name, f"{package.version} in {package.location}", packages) for package in rivals),
         remedies=(
-            UninstallPackages(
+            SetVariable(name="PYTHONPATH")
+            if _is_on_pythonpath(rivals[0], environment) and not one_folder
+            else UninstallPackages(
                 names=tuple(dict.fromkeys(package.name for package in rivals)),
                 title="Remove all copies",
                 then=InstallBuild(framework=framework.name),
@@ -78,6 +82,13 @@ def copies_on_the_path(framework: Framework, packages: Packages, imported: Impor
         severity=Severity.ERROR if broken or (one_folder and _differ(rivals)) else Severity.WARNING,
         confidence=Confidence.CERTAIN if broken else Confidence.LIKELY,
     )
+
+
+def _is_on_pythonpath(package: Package, environment: Environment | None) -> bool:
+    """Whether a copy lies outside the environment, where its pip removes nothing."""
+    value = environment.variables.get("PYTHONPATH", "") if environment else ""
+    folders = re.split(r"[:;]", value)
+    return package.location in (folder.rstrip("/") for folder in folders if folder)
 
 
 def _recorded_twice(copies: list[Package], packages: Packages, imported: Imported | None) -> Found | None:

@@ -95,6 +95,7 @@ def test_a_second_torch_on_pythonpath(made: Made, driver: dict[str, str], tmp_pa
     assert ran.finding("duplicate-install")["title"] == (
         "2 copies of torch are installed: torch 2.1.0+cu121, torch 2.7.1+cu126."
     )
+    assert ran.commands("duplicate-install") == ["unset PYTHONPATH"]
 
 
 def test_a_second_torch_in_the_users_folder(driver: dict[str, str], tmp_path: Path) -> None:

@@ -70,3 +70,11 @@ def test_two_releases_recorded_in_one_folder_are_an_upgrade_that_ended_half_way(
     assert finding.title == "tensorflow-cpu is recorded twice in one folder, as 2.15.1 and 2.21.0."
     assert finding.severity.value == "warning"
     assert outcome(having(("tensorflow-cpu", "2.21.0", "/lib")), RULE) == "passed"
+
+
+def test_a_copy_on_pythonpath_is_hidden_again_by_unsetting_it() -> None:
+    """pip of the environment removes nothing outside of it."""
+    two = having(("torch", "2.1.0", "/opt/front"), ("torch", "2.13.0", "/home/ann/venv/lib"))
+    facts = change(two, environment={"variables": {"PYTHONPATH": "/opt/other:/opt/front/"}})
+    assert found(facts, RULE).fixes[0].commands == ("unset PYTHONPATH",)
+    assert "uninstall" in found(two, RULE).fixes[0].commands[0]
