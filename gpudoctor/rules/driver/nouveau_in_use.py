@@ -64,7 +64,8 @@ def bound_on_the_bus(pci: PciDevices, files: DriverFiles | None) -> Verdict:
         detail=f"{name} at {first.address} is bound to {first.driver}."
         + (" NVIDIA's module is installed but not in use." if installed else ""),
         evidence=tuple(cite(f"driver of {device.address}", device.driver, pci) for device in held),
-        remedies=(block,) if installed else (InstallDriver(), block),
+        # A driver package blocks nouveau by itself.
+        remedies=(block,) if installed else (InstallDriver(), *(() if files else (block,))),
     )
 
 

@@ -27,10 +27,16 @@ def test_a_gpu_held_by_the_kernels_own_driver_is_the_cause(driver: str) -> None:
     assert verdict(bound_to(driver)) == ("broken", "nouveau-in-use")
 
 
-def test_its_fix_installs_the_driver_and_blocks_nouveau() -> None:
-    fixes = found(bound_to("nouveau"), "nouveau-in-use").fixes
-    assert fixes[0].commands == ("sudo apt update", "sudo ubuntu-drivers install", "sudo reboot")
-    assert fixes[1].commands == (
+def test_its_fix_installs_the_driver_which_blocks_nouveau() -> None:
+    (fix,) = found(bound_to("nouveau"), "nouveau-in-use").fixes
+    assert fix.commands == ("sudo apt update", "sudo ubuntu-drivers install", "sudo reboot")
+
+
+def test_where_the_driver_is_installed_nouveau_must_only_be_blocked() -> None:
+    module = f.ModuleFile(kernel="6.8.0-85-generic", version="580.65.06", how="dkms")
+    facts = change(bound_to("nouveau"), driver_files={"modules": (module,)})
+    (fix,) = found(facts, "nouveau-in-use").fixes
+    assert fix.commands == (
         "echo 'blacklist nouveau' | sudo tee /etc/modprobe.d/blacklist-nouveau.conf",
         "sudo update-initramfs -u",
         "sudo reboot",
