@@ -1054,7 +1054,7 @@ def _decoder() -> msgspec.json.Decoder[Facts]:
 def encode(facts: Facts) -> bytes:
     """Facts as indented JSON with a final newline. Text that is no Unicode (a lone surrogate) is written escaped."""
     try:
-        data = msgspec.json.encode(facts)
+        data = msgspec.json.encode(facts, order="deterministic")
     except UnicodeEncodeError:
         data = msgspec.json.encode(_unicode(msgspec.to_builtins(facts)))
     return msgspec.json.format(data, indent=1) + b"\n"
