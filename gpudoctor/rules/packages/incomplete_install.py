@@ -34,6 +34,7 @@ from gpudoctor.words import name_of
 RULE = Rule(
     without_gpu="none",
     masks=(
+        "companion-mismatch",
         "keras-mismatch",
         "local-file-shadows",
         "numpy-abi-mismatch",

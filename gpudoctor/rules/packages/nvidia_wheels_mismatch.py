@@ -33,7 +33,15 @@ from gpudoctor.rules._texts import first_match
 from gpudoctor.views import Printed
 from gpudoctor.words import CUDA_BUILD_ONLY, name_of
 
-RULE = Rule(masks=("smoke-ran-on-cpu", "tf-cuda-libs-missing", "jax-cpu-build", "jax-plugin-mismatch"))
+RULE = Rule(
+    masks=(
+        "cuda-library-arch-unsupported",
+        "smoke-ran-on-cpu",
+        "tf-cuda-libs-missing",
+        "jax-cpu-build",
+        "jax-plugin-mismatch",
+    )
+)
 
 
 @RULE.detector

@@ -105,3 +105,10 @@ def test_the_loaders_words_about_a_packages_library_are_found_in_a_text() -> Non
     finding = found(says(text, paste), RULE)
     assert finding.title == "The library jaxlib/_jax.so is cut off."
     assert findings(says("ImportError: /usr/lib/libcuda.so.1: file too short", paste), RULE) == ()
+
+
+def test_a_companion_that_misses_the_library_that_is_gone_follows_from_it() -> None:
+    line = "OSError: libtorch_cpu.so: cannot open shared object file: No such file or directory"
+    facts = says(line, failed(torch(damaged=("torch/lib/libtorch_cpu.so",), missing=1), SIGBUS), "torch")
+    assert verdict(facts) == ("broken", RULE)
+    assert found(facts, "companion-mismatch").because_of == RULE
