@@ -28,7 +28,7 @@ def test_ci_runs_the_readmes_test_command_as_it_stands() -> None:
         ["/bin/bash", "-c", f"{function}\nreadme_command test"], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() in README
-    assert done.stdout.strip().endswith("-m pytest")
+    assert done.stdout.strip().endswith("-m pytest -n auto")
 
 
 def test_every_option_in_the_readme_exists() -> None:
