@@ -297,6 +297,12 @@ class Child:
         self._fed.set()
 
     def _listen(self) -> None:
+        try:
+            self._hear()
+        except MemoryError:  # RLIMIT_AS: too much for us, however little it is
+            self._output.flooded = True
+
+    def _hear(self) -> None:
         """Read both pipes until they close; keep memory bounded whatever comes."""
         process = self._process
         assert process is not None  # noqa: S101 - the thread starts after the process

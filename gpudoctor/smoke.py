@@ -475,23 +475,29 @@ def child_environ(environ: Mapping[str, str], name: FrameworkName, scratch: Path
     # The reference is computed on the CPU, which JAX_PLATFORMS=cuda would take away.
     if name == "jax" and result.get("JAX_PLATFORMS") and "cpu" not in result["JAX_PLATFORMS"].split(","):
         result["JAX_PLATFORMS"] += ",cpu"
-    if scratch is None:
+    if scratch is None or not _filled(scratch):
         return result | {"CUDA_CACHE_DISABLE": "1"}
-    folders = {key: scratch / key.lower() for key in _CACHES}
-    for folder in folders.values():
-        folder.mkdir(exist_ok=True)
-    return result | {key: str(folder) for key, folder in folders.items()}
+    return result | {key: str(scratch / key.lower()) for key in _CACHES}
 
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[Path | None]:
-    """A private folder that is gone afterwards; None where none can be made."""
+    """A private folder with one for each cache, gone afterwards; None where they cannot be made."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="gpudoctor-"))
     except OSError:
         yield None
         return
     try:
-        yield folder
+        yield folder if _filled(folder) else None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _filled(folder: Path) -> bool:
+    try:
+        for key in _CACHES:
+            (folder / key.lower()).mkdir(exist_ok=True)
+    except OSError:  # no space, or no inode
+        return False
+    return True

@@ -10,6 +10,7 @@ from gpudoctor import __version__
 
 _INTERRUPTED = 130
 _NOT_WRITTEN = 1
+_UNDETERMINED = 3
 
 
 def main() -> None:
@@ -23,7 +24,19 @@ def main() -> None:
         # What cannot be printed (a closed pipe, a full disk) is said where there is still somebody to hear it.
         code = _NOT_WRITTEN
         _complain(f"gpudoctor: the output could not be written: {error.strerror}\n")
+    except Exception as error:  # so little memory, so broken an installation that there is not even a report of it
+        _let_nothing_run()
+        code = _UNDETERMINED
+        _complain(f"gpudoctor itself failed, and nothing is known: {_in_short(error)}\n")
     _end(code)
+
+
+def _in_short(error: Exception) -> str:
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    words = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    return f"{words} ({place.tb_frame.f_code.co_filename}:{place.tb_lineno})" if place else words
 
 
 def _complain(sentence: str) -> None:

@@ -16,6 +16,8 @@ from gpudoctor.cli.reporting import Output, Seen, collected, finished
 from gpudoctor.cli.settings import configured, silenced
 from gpudoctor.facts import Facts, Request
 
+_MOST_FACTS = 64 << 20  # bytes; those of a large machine are some hundred kilobytes
+
 
 def diagnose(
     quick: Annotated[
@@ -70,7 +72,11 @@ def _replayed(path: Path, request: Request) -> Facts:
     from gpudoctor.facts import decode
 
     try:
-        facts = decode(path.read_bytes())
+        with path.open("rb") as file:
+            data = file.read(_MOST_FACTS + 1)
+        if len(data) > _MOST_FACTS:
+            raise ValueError(f"it has more than {_MOST_FACTS >> 20} MiB")
+        facts = decode(data)
     except OSError as error:
         raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--from-facts") from error
     except ValueError as error:

@@ -13,7 +13,7 @@ import pytest
 from gpudoctor.rules import names
 from tests.cli.run import children_of
 from tests.lab.drivers.needs import need_compiler
-from tests.lab.faults.page import PAGE, WORDS, page, rows
+from tests.lab.faults.page import PAGE, RUN_WORDS, WORDS, page, rows, runs
 from tests.lab.faults.places import seen
 from tests.lab.faults.table import FAULTS, NEVER, PLACES, Fault, Place, cells
 
@@ -46,7 +46,7 @@ def test_a_fault_ends_in_the_report_that_the_page_tells_of(place: Place, fault: 
 
 
 def test_the_page_is_what_its_own_cells_make() -> None:
-    assert PAGE.read_text("utf-8") == page(rows()), AGAIN
+    assert PAGE.read_text("utf-8") == page(rows(), runs()), AGAIN
 
 
 def test_no_fault_is_called_healthy_by_ignorance() -> None:
@@ -61,4 +61,5 @@ def test_no_fault_is_called_healthy_by_ignorance() -> None:
 def test_every_cell_is_a_word_of_the_page_or_a_rule_or_has_its_reason() -> None:
     known = {*WORDS, *names()}
     assert {(place, fault) for (place, fault), word in rows().items() if word not in known} == set(NEVER)
+    assert set(runs().values()) == set(RUN_WORDS)
     assert set(rows()) == {(place, fault) for place in PLACES for fault in FAULTS}

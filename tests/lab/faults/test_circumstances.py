@@ -1,0 +1,126 @@
+"""The program where it may not have what it is used to: a report all the same, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.run import command, environ
+from tests.lab.drivers.needs import need_compiler
+from tests.lab.faults.circumstances import (
+    CIRCUMSTANCES,
+    PROGRAMS,
+    Circumstance,
+    Program,
+    impossible,
+    public_folder,
+    run,
+    seen,
+)
+from tests.lab.faults.page import runs
+from tests.lab.faults.runs import Place, mounts, traceback_of_ours
+
+MIB = 1 << 20
+
+
+def need(circumstance: Circumstance) -> None:
+    """Skip the test and say why where the circumstance cannot be made."""
+    need_compiler()
+    why = impossible()
+    if circumstance.needs_root and why:
+        pytest.skip(why)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("name", CIRCUMSTANCES)
+def test_a_run_comes_to_what_the_page_tells_of(name: str, program: Program) -> None:
+    need(CIRCUMSTANCES[name])
+    before = mounts()
+    with public_folder() as folder:
+        assert seen(name, program, folder) == runs()[name, program]
+    assert mounts() == before
+
+
+@pytest.mark.parametrize("size", [40, 60, 80, 100, 120, 160, 240])
+def test_too_little_memory_is_one_sentence_or_a_report_and_no_traceback(size: int) -> None:
+    need_compiler()
+    with public_folder() as folder:
+        ran, left = run(Circumstance("little memory", limits={"AS": size * MIB}), "diagnose --quick", folder)
+    assert ran.code in (0, 1, 3), ran
+    assert not traceback_of_ours(ran.stderr), ran.stderr
+    assert ran.stdout or (ran.code == 3 and ran.stderr.count("\n") == 1), ran
+    assert left == []
+
+
+@pytest.mark.parametrize("name", ["file size", "no space"])
+def test_a_report_that_finds_no_space_is_one_sentence_and_leaves_no_piece_behind(name: str) -> None:
+    full = Circumstance("no space", mounts='mount -t tmpfs -o size=4k none "$HOME"\ncd "$HOME"')
+    circumstance = full if name == "no space" else CIRCUMSTANCES[name]
+    need(circumstance)
+    with public_folder() as folder:
+        words = ("diagnose", "--quick", "--format", "json", "-o", "report.json", "--save-facts", "facts.json")
+        listing = ("/bin/sh", "-c", '"$@"; code=$?; ls -A "$HOME" >&2; exit $code', "sh")
+        ran = Place(folder / "place").run(*words, before=(*circumstance.before(), *listing))
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "report.json could not be written" in ran.stderr
+    assert ".part" not in ran.stderr
+    assert not traceback_of_ours(ran.stderr)
+
+
+def peak(process: subprocess.Popen[bytes]) -> int:
+    """Bytes that the process had at most, or one of those that it started."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def test_a_gigabyte_of_output_costs_little_memory_and_time(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nyes | head -c 1000000000\n")
+    python.chmod(0o755)
+    started = time.monotonic()
+    words = ("diagnose", "--quick", "--format", "json", "--python", str(python))
+    with (tmp_path / "out").open("wb") as out:
+        process = subprocess.Popen(command(*words), env=environ(tmp_path), stdout=out, stderr=out)
+        assert peak(process) < 256 * MIB
+    assert time.monotonic() - started < 60
+    assert "it prints without end" in (tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize("words", [("diagnose", "--from-facts"), ("triage",)])
+def test_a_gigabyte_of_a_file_costs_little_memory_and_time(words: tuple[str, ...], tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 30)
+    started = time.monotonic()
+    with (tmp_path / "out").open("wb") as out:
+        whole = command(*words, str(tmp_path / "huge"))
+        process = subprocess.Popen(whole, env=environ(tmp_path), stdout=out, stderr=out)
+        assert peak(process) < 512 * MIB
+    assert process.returncode == 2
+    assert "Traceback" not in (tmp_path / "out").read_text()
+    assert time.monotonic() - started < 60
+
+
+def test_a_run_in_the_background_ends_by_termination(tmp_path: Path) -> None:
+    """A shell without job control starts it with SIGINT ignored."""
+    need_compiler()
+    place = Place(tmp_path / "place", variables={"IMITATION_FAULT": "train:hang"})
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    started = time.monotonic()
+    with place.begin("diagnose", "--format", "json", prepare=prepare) as process:
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert place.ended(process, started).code in (143, -signal.SIGTERM)
+    assert place.left() == []
