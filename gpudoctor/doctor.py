@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -125,7 +126,7 @@ class _Looks:
     def __init__(self, plan: Plan, world: World, limits: Limits, watch: Watch) -> None:
         # Children first: they work while this process imports what it needs next.
         from gpudoctor.probes import HOST_PROBES, look
-        from gpudoctor.probes.background import Background
+        from gpudoctor.probes.background import Background, Series
         from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
         from gpudoctor.probes.nvml import nvml
         from gpudoctor.probes.target import collect as ask_target
@@ -140,12 +141,12 @@ class _Looks:
         self._nvml = Background(lambda: nvml(world, patience))
         self._cuda = Background(lambda: cuda_driver(world, patience))
         self._libcuda = Background(lambda: look(libcuda, world))
-        self._host_names = tuple(HOST_PROBES)
-        self._host = Background(lambda: {name: look(probe, world) for name, probe in HOST_PROBES.items()})
+        self._host = Series({name: partial(look, probe, world) for name, probe in HOST_PROBES.items()})
 
     def at_host_and_environment(self, facts: Facts) -> Iterator[Facts]:
         """What is on disk and in the environment: enough to know which frameworks there are."""
-        facts = _with(facts, self._host.result(self._patience), self._host_names)
+        host = self._host.result(self._patience)
+        facts = _with(facts, host, tuple(host))
         yield facts
         facts = with_environment(facts, self._target.result(self._patience))
         self._watch("environment", "done")

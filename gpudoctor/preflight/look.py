@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from gpudoctor import __version__
 from gpudoctor.children import Limits
 from gpudoctor.facts import Fact, Facts, Missing, Request
 from gpudoctor.probes import HOST_PROBES, look
-from gpudoctor.probes.background import Background
+from gpudoctor.probes.background import Background, Series
 from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
 from gpudoctor.probes.nvml import NvmlAnswer, nvml
 from gpudoctor.world import World
@@ -82,7 +83,6 @@ def _driver_side(sight: Sight, world: World) -> Facts:
 
 
 def _found(world: World, names: tuple[str, ...], limits: Limits) -> dict[str, Any]:
-    """What these probes see, all of it Missing where they do not come to an end."""
-    looking = Background(lambda: {name: look(_PROBES[name], world) for name in names})
-    found = looking.result(limits)
-    return dict.fromkeys(names, found) if isinstance(found, Missing) else found
+    """What these probes see, Missing where one does not come to an end."""
+    looking: Series[Fact | Missing] = Series({name: partial(look, _PROBES[name], world) for name in names})
+    return looking.result(limits)

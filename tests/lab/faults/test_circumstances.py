@@ -124,3 +124,17 @@ def test_a_run_in_the_background_ends_by_termination(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert place.ended(process, started).code in (143, -signal.SIGTERM)
     assert place.left() == []
+
+
+def test_a_file_that_never_answers_costs_its_readers_facts_and_no_other(tmp_path: Path) -> None:
+    pipe = "mount -t tmpfs none /mnt\nmkfifo /mnt/pipe\nmount --bind /mnt/pipe /proc/cpuinfo"
+    circumstance = Circumstance("a pipe without a writer in place of a file", mounts=pipe)
+    need(circumstance)
+    place = Place(tmp_path / "place")
+    words = ("diagnose", "--quick", "--format", "json", "--time-limit", "10")
+    ran = place.run(*words, before=circumstance.before())
+    facts = ran.report["facts"]
+    hung = {name for name, fact in facts.items() if isinstance(fact, dict) and fact.get("kind") == "timed-out"}
+    assert hung == {"processor", "virtual_machine"}  # its two readers
+    assert ran.seconds < 10 + 5
+    assert place.left() == []
