@@ -141,8 +141,8 @@ def expanded(nodelist: str) -> tuple[str, ...]:
     https://slurm.schedmd.com/scontrol.html#OPT_hostnames
     """
     found: list[str] = []
-    for group in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", nodelist):
-        pieces = re.split(r"\[([^\]]*)\]", group)
+    for group in re.findall(r"(?:[^,\[]|\[[^\[\]]*\])+", nodelist):
+        pieces = re.split(r"\[([^\[\]]*)\]", group)
         choices = [tuple(_range(piece)) if at % 2 else (piece,) for at, piece in enumerate(pieces)]
         for names in product(*choices):
             found.append("".join(names))

@@ -51,12 +51,12 @@ _IDLE = frozenset({"gpu-idle", "applications-clocks-setting", "sw-power-cap", "s
 # What the driver says as it loads, and any program that ended by a bad access of its own.
 _PLAIN_LINES = (
     r"NVRM: loading NVIDIA UNIX .*"
-    r"|nvidia: (?:loading out-of-tree module taints kernel|module license .* taints kernel)\.?"
+    r"|nvidia: (?:loading out-of-tree module taints kernel|module license .{0,40} taints kernel)\.?"
     r"|nvidia-nvlink: Nvlink Core is being initialized, .*"
     r"|nvidia-modeset: Loading NVIDIA .*"
     r"|nvidia-uvm: Loaded the UVM driver, .*"
-    r"|\[drm\] (?:\[nvidia-drm\] \[GPU ID 0x[0-9a-f]+\] Loading driver|Initialized nvidia-drm .*)"
-    r"|\S{1,40}\[\d+\]: segfault at .*"
+    r"|\[drm\] (?:\[nvidia-drm\] \[GPU ID 0x[0-9a-f]{1,16}\] Loading driver|Initialized nvidia-drm .*)"
+    r"|\S{1,40}\[\d{1,10}\]: segfault at .*"
 )
 
 

@@ -257,7 +257,7 @@ _EXAMPLES = {
 
 
 def _name(name: str, value: str) -> Requirement:
-    found = re.fullmatch(r"(~=|==|!=)\s*([^<>=!~]*[^<>=!~\s])", value)
+    found = re.fullmatch(r"(~=|==|!=)([^<>=!~]+)", value)
     names = tuple(part.strip() for part in found[2].split("|")) if found else ()
     if found is None or not all(_words(part) for part in names):
         raise RequirementError(f"{name + value!r} cannot be read; write it as gpu~=H100 or gpu~=H100|A100.")

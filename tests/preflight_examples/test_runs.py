@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 import gpudoctor
+from gpudoctor.matrix import data_folder
 from tests.lab.drivers.fake import Machine, gpus, install
 from tests.lab.drivers.needs import need_compiler
 from tests.preflight_examples.pages import EXAMPLES, ROOT
@@ -225,6 +226,8 @@ def the_folder_that_pip_made(folder: Path) -> Path:
     (folder / "gpudoctor").symlink_to(Path(gpudoctor.__file__).parent)
     for name in ("msgspec", "packaging", "pynvml.py"):
         (folder / name).symlink_to(packages / name)
+    # pip puts the data inside the package; here it lies beside it, as in a checkout.
+    (folder / "compat_matrix").symlink_to(data_folder())
     (line,) = re.findall(r"printf '([^']+)' > /opt/gpudoctor/__main__\.py", dockerfile("Dockerfile.distroless"))
     (folder / "__main__.py").write_text(line.replace("\\n", "\n"))
     return folder
