@@ -11,10 +11,21 @@ from gpudoctor import __version__
 _INTERRUPTED = 130
 _NOT_WRITTEN = 1
 _UNDETERMINED = 3
+_NO_MEMORY = b"gpudoctor itself failed, and nothing is known: MemoryError\n"
 
 
 def main() -> None:
     """Entry point of the ``gpudoctor`` command and of ``python -m gpudoctor``."""
+    try:
+        _main()
+    except MemoryError:  # too little even to say what failed
+        with contextlib.suppress(MemoryError):
+            _let_nothing_run()
+        os.write(2, _NO_MEMORY)
+        os._exit(_UNDETERMINED)
+
+
+def _main() -> None:
     try:
         code = _run(sys.argv[1:])
     except KeyboardInterrupt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -73,11 +72,22 @@ def test_a_report_that_finds_no_space_is_one_sentence_and_leaves_no_piece_behind
     assert not traceback_of_ours(ran.stderr)
 
 
-def peak(process: subprocess.Popen[bytes]) -> int:
-    """Bytes that the process had at most, or one of those that it started."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+# A process begins with what the one had that it was forked from, so it is started by a small one.
+_LAUNCHER = """
+import os, sys
+_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[2], sys.argv[2:]), 0)
+with open(sys.argv[1], "w") as told:
+    told.write(f"{os.waitstatus_to_exitcode(status)} {usage.ru_maxrss}")
+"""
+
+
+def peak(words: list[str], folder: Path) -> tuple[int, int]:
+    """Exit code of a command, and the bytes that it, or one of those that it started, had at most."""
+    with (folder / "out").open("wb") as out:
+        launched = [sys.executable, "-S", "-c", _LAUNCHER, str(folder / "told"), *words]
+        subprocess.run(launched, env=environ(folder), stdout=out, stderr=out, check=True)
+    code, size = map(int, (folder / "told").read_text().split())
+    return code, size * (1 if sys.platform == "darwin" else 1024)
 
 
 def test_a_gigabyte_of_output_costs_little_memory_and_time(tmp_path: Path) -> None:
@@ -85,10 +95,8 @@ def test_a_gigabyte_of_output_costs_little_memory_and_time(tmp_path: Path) -> No
     python.write_text("#!/bin/sh\nyes | head -c 1000000000\n")
     python.chmod(0o755)
     started = time.monotonic()
-    words = ("diagnose", "--quick", "--format", "json", "--python", str(python))
-    with (tmp_path / "out").open("wb") as out:
-        process = subprocess.Popen(command(*words), env=environ(tmp_path), stdout=out, stderr=out)
-        assert peak(process) < 256 * MIB
+    _, size = peak(command("diagnose", "--quick", "--format", "json", "--python", str(python)), tmp_path)
+    assert size < 256 * MIB
     assert time.monotonic() - started < 60
     assert "it prints without end" in (tmp_path / "out").read_text()
 
@@ -98,11 +106,9 @@ def test_a_gigabyte_of_a_file_costs_little_memory_and_time(words: tuple[str, ...
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(1 << 30)
     started = time.monotonic()
-    with (tmp_path / "out").open("wb") as out:
-        whole = command(*words, str(tmp_path / "huge"))
-        process = subprocess.Popen(whole, env=environ(tmp_path), stdout=out, stderr=out)
-        assert peak(process) < 512 * MIB
-    assert process.returncode == 2
+    code, size = peak(command(*words, str(tmp_path / "huge")), tmp_path)
+    assert size < 512 * MIB
+    assert code == 2
     assert "Traceback" not in (tmp_path / "out").read_text()
     assert time.monotonic() - started < 60
 
