@@ -236,12 +236,13 @@ def _deeply(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch
     if plan.training.choice == "cpu" or not usable_gpus(facts):
         return
     from gpudoctor.probes.cuda_deep import deep_checks
+    from gpudoctor.smoke_places import chosen, places
 
     gpus = facts.known_gpus()
     environ = dict(world.environ)
-    if isinstance(plan.training.choice, int):
-        chosen = next((gpu for gpu in gpus if gpu.index == plan.training.choice and gpu.uuid), None)
-        environ["CUDA_VISIBLE_DEVICES"] = chosen.uuid if chosen and chosen.uuid else str(plan.training.choice)
+    if plan.training.choice != "all":
+        due = chosen(places(gpus, environ, usable_gpus(facts)), plan.training.choice)
+        environ["CUDA_VISIBLE_DEVICES"] = ",".join(place.visible for place in due)
     memory, peers = deep_checks(world, gpus, environ, limits, lambda words: watch("CUDA", words))
     watch("CUDA", "done")
     yield msgspec.structs.replace(facts, memory_tests=memory, peer_copies=peers)
@@ -252,12 +253,12 @@ def _deeply(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch
 
 def _part_of_this_machine(facts: Facts, plan: Plan) -> Node | None:
     """A deep run lets several GPUs compute together, or, where no GPU is wanted, two processes on the CPU."""
-    from gpudoctor.collectives import Node
-    from gpudoctor.verdict import usable_gpus
-
     torch = facts.framework("torch")
     if not plan.training.deep or torch is None or not torch.installed or not wanted("torch", plan.request):
         return None
+    from gpudoctor.collectives import Node
+    from gpudoctor.verdict import usable_gpus
+
     several = plan.training.choice == "all" and usable_gpus(facts) > 1
     on_cpu = plan.training.choice == "cpu" or (plan.request.allow_cpu and not usable_gpus(facts))
     return Node() if several or on_cpu else None

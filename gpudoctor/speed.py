@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpudoctor.facts import Facts, FrameworkName, Gpu, GpuLink, GpuModes, Missing, Part, Record, Smoke
+from gpudoctor.facts import Facts, FrameworkName, Gpu, GpuLink, GpuModes, Part, Record, Smoke
 from gpudoctor.matrix import Matrix
 from gpudoctor.matrix.records import GpuModel, Unlisted
 
@@ -83,8 +83,7 @@ def figures(gpu: Gpu, matrix: Matrix) -> GpuModel | None:
     model = matrix.gpu(gpu.name) if gpu.name else None
     if (model is None or isinstance(model, Unlisted)) and gpu.pci_device:
         model = matrix.gpu_by_pci_id(gpu.pci_device)
-    exact = isinstance(model, GpuModel) and model.found_by in ("name", "pci-id")
-    return model if exact and isinstance(model, GpuModel) else None
+    return model if isinstance(model, GpuModel) and model.found_by in ("name", "pci-id") else None
 
 
 def _of_datasheet(part: Part, model: GpuModel | None, smoke: Smoke) -> tuple[float, str] | None:
@@ -98,7 +97,7 @@ def _of_datasheet(part: Part, model: GpuModel | None, smoke: Smoke) -> tuple[flo
 def _over_pcie(gpu: Gpu) -> tuple[float, str] | None:
     """What the slot and the GPU agreed on at most; an idle link reads lower than it works."""
     link = gpu.link
-    if isinstance(link, Missing) or not isinstance(link, GpuLink):
+    if not isinstance(link, GpuLink):
         return None
     lane, lanes = _LANE_GB_S.get(link.generation_max or 0), link.width or link.width_max
     return None if lane is None or not lanes else (lane * lanes, f"PCIe {link.generation_max}.0 ×{lanes}")

@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from gpudoctor.doctor import Plan, collect
+from gpudoctor import doctor
+from gpudoctor.children import Limits
+from gpudoctor.doctor import Plan, Training, collect
 from gpudoctor.facts import Missing, Request, System
+from gpudoctor.smoke_places import Choice
 from gpudoctor.world import World
+from tests.good import GOOD, H100, change
 
 
 def test_without_threads_the_host_is_looked_at_in_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -25,3 +30,31 @@ def test_without_threads_the_host_is_looked_at_in_turn(monkeypatch: pytest.Monke
     assert facts.system.name == "Debian 13"
     assert isinstance(facts.interpreter, Missing)
     assert "can't start new thread" in facts.interpreter.detail
+
+
+@pytest.mark.parametrize(
+    ("choice", "visible", "seen"),
+    [
+        ("all", None, None),
+        ("all", "1", "1"),
+        (1, None, "GPU-1"),
+        (1, "0,1", "1"),
+        (1, "0", ""),
+    ],
+)
+def test_deep_checks_touch_no_gpu_but_those_that_were_chosen_and_are_allowed(
+    monkeypatch: pytest.MonkeyPatch, choice: Choice, visible: str | None, seen: str | None
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def checks(_world: World, _gpus: object, environ: dict[str, str], *_: object) -> tuple[Missing, Missing]:
+        asked.append(environ)
+        return Missing("not-asked"), Missing("not-asked")
+
+    monkeypatch.setattr("gpudoctor.probes.cuda_deep.deep_checks", checks)
+    gpus = tuple(msgspec.structs.replace(H100, index=index, uuid=f"GPU-{index}") for index in (0, 1))
+    facts = change(GOOD, gpus={"gpus": gpus}, cuda={"count": 2})
+    world = World(environ={} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})
+    plan = Plan("python", Request(source="test"), training=Training(choice=choice, deep=True))
+    list(doctor._deeply(facts, plan, world, Limits.within(5), lambda _what, _state: None))
+    assert [environ.get("CUDA_VISIBLE_DEVICES") for environ in asked] == [seen]

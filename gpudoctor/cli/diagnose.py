@@ -11,9 +11,9 @@ import typer
 
 from gpudoctor.cli import options
 from gpudoctor.cli.console import whole_streams
-from gpudoctor.cli.options import FailOn, Format, checked_time_limit
+from gpudoctor.cli.options import Format, checked_time_limit
 from gpudoctor.cli.reporting import Output, Seen, collected, finished
-from gpudoctor.cli.settings import configured, silenced
+from gpudoctor.cli.settings import configured, required, silenced, threshold
 from gpudoctor.facts import Facts, Request
 
 _MOST_FACTS = 64 << 20  # bytes; those of a large machine are some hundred kilobytes
@@ -48,12 +48,13 @@ def diagnose(
     checked_time_limit(time_limit)
     settings = configured()
     silent = silenced(ignore or (), settings)
-    threshold = fail_on or FailOn(settings.fail_on or "error")
-    wanted = Output(_format(format, ticket), output, threshold, verbose, not no_redact, save_facts, copy, preview)
+    wanted = Output(
+        _format(format, ticket), output, threshold(fail_on, settings), verbose, not no_redact, save_facts, copy, preview
+    )
     wanted.check()
     request = Request(
         source="command line",
-        required=tuple(dict.fromkeys([one.value for one in framework or ()] or settings.framework)),
+        required=required(framework, settings),
         allow_cpu=allow_cpu or settings.allow_cpu,
         quick=quick,
     )

@@ -8,7 +8,9 @@ from pathlib import Path
 import typer
 
 from gpudoctor import config
+from gpudoctor.cli.options import FailOn, Framework
 from gpudoctor.config import Config, ConfigError
+from gpudoctor.facts import FrameworkName
 
 
 def configured() -> Config:
@@ -24,6 +26,16 @@ def _home() -> Path | None:
         return Path.home()
     except RuntimeError:  # no HOME and no entry in the user database, as in some containers
         return None
+
+
+def threshold(option: FailOn | None, settings: Config) -> FailOn:
+    """From which severity the exit code is 1: the option's word, else the configuration's, else an error's."""
+    return option or FailOn(settings.fail_on or "error")
+
+
+def required(option: Iterable[Framework] | None, settings: Config) -> tuple[FrameworkName, ...]:
+    """The frameworks that must work here: the option's, else the configuration's."""
+    return tuple(dict.fromkeys([one.value for one in option or ()] or settings.framework))
 
 
 def silenced(option: Iterable[str], settings: Config) -> Mapping[str, str]:

@@ -11,9 +11,9 @@ import typer
 from gpudoctor.cli import options
 from gpudoctor.cli.console import emit, whole_streams
 from gpudoctor.cli.nodes import NodeRankOption, NodesOption, RdzvOption, lines, taken
-from gpudoctor.cli.options import FailOn, Format, checked_time_limit
+from gpudoctor.cli.options import Format, checked_time_limit
 from gpudoctor.cli.reporting import Output, collected, finished
-from gpudoctor.cli.settings import configured, silenced
+from gpudoctor.cli.settings import configured, required, silenced, threshold
 from gpudoctor.config import LONGEST_TIME_LIMIT
 from gpudoctor.facts import Request
 from gpudoctor.smoke_places import Choice
@@ -79,12 +79,11 @@ def smoke(
         return 0
     settings = configured()
     silent = silenced(ignore or (), settings)
-    threshold = fail_on or FailOn(settings.fail_on or "error")
-    wanted = Output(format, output, threshold, verbose, not no_redact, save_facts, copy, preview)
+    wanted = Output(format, output, threshold(fail_on, settings), verbose, not no_redact, save_facts, copy, preview)
     wanted.check()
     request = Request(
         source="command line",
-        required=tuple(dict.fromkeys([one.value for one in framework or ()] or settings.framework)),
+        required=required(framework, settings),
         allow_cpu=choice == "cpu" or settings.allow_cpu,
         quick=part is not None,  # nothing is trained: the machines compute together
     )

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from gpudoctor.cli import options
 from gpudoctor.cli.console import emit, say, style, writable
 from gpudoctor.cli.files import write_whole
 from gpudoctor.cli.options import FailOn
-from gpudoctor.cli.settings import configured, silenced
+from gpudoctor.cli.settings import configured, silenced, threshold
 
 if TYPE_CHECKING:
     from gpudoctor.findings import Report
@@ -53,14 +54,10 @@ def triage(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the reports there, not to stdout.")
     ] = None,
-    fail_on: Annotated[
-        FailOn | None, typer.Option("--fail-on", help="From which severity the exit code is 1 (default: error).")
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show evidence and what was not judged.")] = False,
-    no_redact: Annotated[bool, typer.Option("--no-redact", help="Keep private values in the output.")] = False,
-    ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", metavar="RULE", help="Silence a rule by name. Repeatable.")
-    ] = None,
+    fail_on: options.FailOnOption = None,
+    verbose: options.VerboseOption = False,
+    no_redact: options.NoRedactOption = False,
+    ignore: options.IgnoreOption = None,
 ) -> int:
     """Judge pasted text (collect_env, nvidia-smi, pip list, error messages, a gpudoctor report) from any machine."""
     names = _names(files)
@@ -68,14 +65,14 @@ def triage(
         raise typer.BadParameter(f"{format.value} is one report; for several files use jsonl", param_hint="--format")
     settings = configured()
     silent = silenced(ignore or (), settings)
-    threshold = fail_on or FailOn(settings.fail_on or "error")
+    failing = threshold(fail_on, settings)
     writable(output, "--output")
-    options = _options(threshold, output, verbose=verbose, redact=not no_redact)
+    shown = _options(failing, output, verbose=verbose, redact=not no_redact)
     codes = {0}
     with _writer(output, format) as write:
         for position, report in enumerate(_reports(names, silent)):
-            codes.add(_exit_code(report, threshold))
-            if not write(_text(report, format, options, first=position == 0)):
+            codes.add(_exit_code(report, failing))
+            if not write(_text(report, format, shown, first=position == 0)):
                 break
     return max(codes, key=_ORDER.index)
 

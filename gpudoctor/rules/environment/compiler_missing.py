@@ -25,7 +25,7 @@ from __future__ import annotations
 from gpudoctor.engine import Rule
 from gpudoctor.findings import Found, NotApplicable, Severity, Verdict
 from gpudoctor.remedies import InstallCompiler
-from gpudoctor.rules._printed import SILENT, heard
+from gpudoctor.rules._printed import SILENT, Heard, heard
 from gpudoctor.views import Printed
 
 RULE = Rule(severity=Severity.WARNING, frameworks=("torch",), without_gpu="none", masks=("smoke-failed",))
@@ -45,26 +45,21 @@ _HEADERS = (
 @RULE.detector
 def no_compiler(printed: Printed) -> Verdict:
     """Triton or torch.compile looked for a compiler in vain."""
-    hit = heard(printed, *_COMPILER)
-    if hit is None:
-        return NotApplicable(SILENT)
-    return Found(
-        title="torch.compile and Triton find no C compiler.",
-        detail=hit.text,
-        evidence=(hit.evidence,),
-        remedies=(InstallCompiler(),),
-    )
+    return _lacking("C compiler", heard(printed, *_COMPILER), InstallCompiler())
 
 
 @RULE.detector
 def no_headers(printed: Printed) -> Verdict:
     """The compiler is there, Python's headers are not."""
-    hit = heard(printed, *_HEADERS)
+    return _lacking("headers of Python", heard(printed, *_HEADERS), InstallCompiler(headers=True))
+
+
+def _lacking(what: str, hit: Heard | None, remedy: InstallCompiler) -> Verdict:
     if hit is None:
         return NotApplicable(SILENT)
     return Found(
-        title="torch.compile and Triton find no headers of Python.",
+        title=f"torch.compile and Triton find no {what}.",
         detail=hit.text,
         evidence=(hit.evidence,),
-        remedies=(InstallCompiler(headers=True),),
+        remedies=(remedy,),
     )

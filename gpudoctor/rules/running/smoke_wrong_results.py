@@ -24,8 +24,10 @@ Collective operations between processes that torchrun started are compared with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Collectives, Smoke
+from gpudoctor.facts import Collectives, Part, Proof, Smoke
 from gpudoctor.findings import About, Found, Passed, Verdict
 from gpudoctor.remedies import Run
 from gpudoctor.rules._collectives import NO_JOB, between, wrong
@@ -45,28 +47,22 @@ _NUMBERS = ("matches-cpu", "weights-changed", "loss-fell")
 @RULE.detector
 def numbers_of_the_job(smoke: Smoke) -> Verdict:
     """A proof about the numbers was looked at and does not hold."""
-    wrong = [proof for proof in smoke.proofs if proof.name in _NUMBERS and proof.holds is False]
-    if not wrong:
-        return None
-    return Found(
-        title=f"{name_of(smoke.framework)} computed wrong numbers on {smoke.device}.",
-        detail="; ".join(f"{proof.name}: {proof.detail}" for proof in wrong) + ".",
-        evidence=tuple(cite(proof.name, proof.detail, smoke) for proof in wrong),
-        remedies=(_LOG,),
-    )
+    differ = [proof for proof in smoke.proofs if proof.name in _NUMBERS and proof.holds is False]
+    return _computed_wrongly(smoke, differ, "") if differ else None
 
 
 @RULE.detector
 def numbers_of_a_part(smoke: Smoke) -> Verdict:
     """A single operation gave other numbers than the CPU."""
-    wrong = [part for part in smoke.parts if part.holds is False]
-    if not wrong:
-        return None
-    names = ", ".join(part.name for part in wrong)
+    differ = [part for part in smoke.parts if part.holds is False]
+    return _computed_wrongly(smoke, differ, f": {', '.join(part.name for part in differ)}") if differ else None
+
+
+def _computed_wrongly(smoke: Smoke, differ: Sequence[Proof | Part], where: str) -> Found:
     return Found(
-        title=f"{name_of(smoke.framework)} computed wrong numbers on {smoke.device}: {names}.",
-        detail="; ".join(f"{part.name}: {part.detail}" for part in wrong) + ".",
-        evidence=tuple(cite(part.name, part.detail, smoke) for part in wrong),
+        title=f"{name_of(smoke.framework)} computed wrong numbers on {smoke.device}{where}.",
+        detail="; ".join(f"{one.name}: {one.detail}" for one in differ) + ".",
+        evidence=tuple(cite(one.name, one.detail, smoke) for one in differ),
         remedies=(_LOG,),
     )
 
