@@ -62,6 +62,12 @@ def _run(arguments: list[str]) -> int:
         # Before typer is imported: container images ask for this at every start.
         print(f"gpudoctor {__version__}", flush=True)  # noqa: T201
         return 0
+    from gpudoctor.cli.space import too_little
+
+    sentence = too_little()
+    if sentence:
+        _complain(f"gpudoctor: {sentence}\n")
+        return _UNDETERMINED
     if arguments[:1] == ["preflight"]:
         return _preflight(arguments[1:])
     from gpudoctor.cli.signals import TerminatedError, insistent, terminable

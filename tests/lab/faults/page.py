@@ -41,6 +41,8 @@ The same machine, and the program is run where it may not have what it is used t
 
 """
 _SOAK = """
+With less than 128 MiB of address space (`ulimit -v`) nothing is looked at: one sentence says so, exit code 3.
+
 ## Random faults
 
 `python -m tests.lab.faults.soak --runs 100 --seed 1` draws faults of the driver's calls, of the framework's stages and
