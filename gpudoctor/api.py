@@ -118,7 +118,7 @@ def _plan(python: str | None, request: Request, limit: float | None, training: T
     import os
 
     from gpudoctor.doctor import Plan
-    from gpudoctor.probes.target import NotAnInterpreter, choose
+    from gpudoctor.probes.target_choice import NotAnInterpreter, choose
 
     if python is not None and not isinstance(python, str | os.PathLike):
         raise TypeError(f"python must be a path, not {type(python).__name__}")

@@ -18,13 +18,12 @@ import msgspec
 from gpudoctor import __version__
 from gpudoctor.children import Limits
 from gpudoctor.facts import Build, CudnnCopies, Facts, Frameworks, Imported, Maybe, Missing, Precision, Request
-from gpudoctor.findings import Report
-from gpudoctor.views import wanted
 from gpudoctor.world import World
 
 if TYPE_CHECKING:
     from gpudoctor import collectives, smoke
     from gpudoctor.collectives import Node, Rank
+    from gpudoctor.findings import Report
     from gpudoctor.probes.target import TargetAnswer
     from gpudoctor.smoke_places import Choice
 
@@ -71,10 +70,11 @@ def diagnose(plan: Plan, world: World, watch: Watch = lambda _what, _state: None
     return judge(facts, seconds=time.monotonic() - started)
 
 
-def collect(plan: Plan, world: World, watch: Watch) -> Iterator[Facts]:
+def collect(plan: Plan, world: World, watch: Watch, meanwhile: Callable[[], object] = lambda: None) -> Iterator[Facts]:
     """All facts, growing: first nothing but the request, at last with the smoke jobs.
 
     The frameworks are imported as soon as it is known which there are, while the driver is still being asked.
+    ``meanwhile`` is called beside all this, in a thread of its own, as soon as the children work.
     """
     facts = Facts(
         gpudoctor=__version__,
@@ -84,6 +84,7 @@ def collect(plan: Plan, world: World, watch: Watch) -> Iterator[Facts]:
     yield facts
     limits = Limits.within(plan.time_limit or _generous(world))
     looks = _Looks(plan, world, limits, watch)
+    looks.beside(meanwhile)
     for grown in looks.at_host_and_environment(facts):
         facts = grown
         yield facts
@@ -124,11 +125,7 @@ class _Looks:
     """Host files, NVML, libcuda and the environment under test, looked at side by side."""
 
     def __init__(self, plan: Plan, world: World, limits: Limits, watch: Watch) -> None:
-        # Children first: they work while this process imports what it needs next.
-        from gpudoctor.probes import HOST_PROBES, look
         from gpudoctor.probes.background import Background, Series
-        from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
-        from gpudoctor.probes.nvml import nvml
         from gpudoctor.probes.target import collect as ask_target
 
         seconds = (limits.deadline - time.monotonic()) * _LOOK_SHARE
@@ -137,11 +134,23 @@ class _Looks:
         unhurried = Limits.within(seconds, _IDLE_SECONDS)
         watch("driver", "look")
         watch("environment", "look")
+        # Children first, the slowest ahead: they work while this process imports what it needs next.
         self._target = Background(lambda: ask_target(world, plan.executable, unhurried))
+        from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
+        from gpudoctor.probes.nvml import nvml
+
         self._nvml = Background(lambda: nvml(world, patience))
         self._cuda = Background(lambda: cuda_driver(world, patience))
+        from gpudoctor.probes.at_host import HOST_PROBES, look
+
         self._libcuda = Background(lambda: look(libcuda, world))
         self._host = Series({name: partial(look, probe, world) for name, probe in HOST_PROBES.items()})
+
+    def beside(self, work: Callable[[], object]) -> None:
+        """Let this be done beside the looks."""
+        from gpudoctor.probes.background import Background
+
+        Background(work)
 
     def at_host_and_environment(self, facts: Facts) -> Iterator[Facts]:
         """What is on disk and in the environment: enough to know which frameworks there are."""
@@ -178,6 +187,8 @@ def with_environment(facts: Facts, target: TargetAnswer | Missing) -> Facts:
 @contextlib.contextmanager
 def _jobs(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) -> Iterator[smoke.Jobs | None]:
     """The children that import every framework which is due and then train; None where there is none."""
+    from gpudoctor.views import wanted
+
     names = tuple(framework.name for framework in facts.installed_frameworks() if wanted(framework.name, plan.request))
     if plan.request.quick or not names:
         yield None
@@ -253,6 +264,8 @@ def _deeply(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch
 
 def _part_of_this_machine(facts: Facts, plan: Plan) -> Node | None:
     """A deep run lets several GPUs compute together, or, where no GPU is wanted, two processes on the CPU."""
+    from gpudoctor.views import wanted
+
     torch = facts.framework("torch")
     if not plan.training.deep or torch is None or not torch.installed or not wanted("torch", plan.request):
         return None

@@ -62,11 +62,12 @@ class World:
         data = self.read_bytes(path)
         return None if data is None else data.decode("utf-8", "replace")
 
-    def read_bytes(self, path: str) -> bytes | None:
-        """The first READ_LIMIT bytes of a file, None if absent. Raises OSError when it cannot be read."""
+    def read_bytes(self, path: str, limit: int = READ_LIMIT) -> bytes | None:
+        """The first ``limit`` bytes of a file, None if absent. Raises OSError when it cannot be read."""
+        chunk = min(limit, _CHUNK)
         try:
             with self.at(path).open("rb", buffering=0) as file:
-                return b"".join(itertools.islice(iter(lambda: file.read(_CHUNK), b""), READ_LIMIT // _CHUNK))
+                return b"".join(itertools.islice(iter(lambda: file.read(chunk), b""), limit // chunk))
         except (FileNotFoundError, NotADirectoryError):
             return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
@@ -30,6 +31,20 @@ def test_without_threads_the_host_is_looked_at_in_turn(monkeypatch: pytest.Monke
     assert facts.system.name == "Debian 13"
     assert isinstance(facts.interpreter, Missing)
     assert "can't start new thread" in facts.interpreter.detail
+
+
+def test_what_is_done_meanwhile_is_done_beside_the_looks_and_harms_none_of_them() -> None:
+    done: list[threading.Thread] = []
+
+    def meanwhile() -> None:
+        done.append(threading.current_thread())
+        raise ImportError("it is not there")
+
+    plan = Plan(sys.executable, Request(source="test", quick=True), time_limit=20)
+    *_, facts = collect(plan, World(), lambda _what, _state: None, meanwhile)
+    (thread,) = done
+    assert thread is not threading.main_thread()
+    assert not isinstance(facts.interpreter, Missing)
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,14 @@ def test_a_parameter_that_names_no_fact_is_refused_when_the_rule_is_loaded() -> 
         plan(wrong)
 
 
+def test_a_parameter_without_a_type_is_refused_when_the_rule_is_loaded() -> None:
+    def wrong(nvml) -> Verdict:  # type: ignore[no-untyped-def]
+        return Found(title=str(nvml))
+
+    with pytest.raises(TypeError, match=r"no fact of type object exists \(parameter nvml\)"):
+        plan(wrong)
+
+
 # ---------------------------------------------------------------------------------------------- ranking
 
 

@@ -31,7 +31,7 @@ from gpudoctor.findings import Fix
 from gpudoctor.intake import read
 from gpudoctor.matrix import load
 from gpudoctor.matrix.questions import cudnn_text
-from gpudoctor.probes import look
+from gpudoctor.probes.at_host import look
 from gpudoctor.probes.toolkit import toolkits
 from gpudoctor.relations import CudaVersion
 from gpudoctor.report import judge

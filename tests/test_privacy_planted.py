@@ -35,7 +35,7 @@ from gpudoctor.facts import (
 )
 from gpudoctor.findings import Report
 from gpudoctor.privacy import KINDS, Identity, redact, redact_report, told
-from gpudoctor.probes import HOST_PROBES, look
+from gpudoctor.probes.at_host import HOST_PROBES, look
 from gpudoctor.probes.cuda_driver import libcuda
 from gpudoctor.render import Format, Options, render
 from gpudoctor.report import judge

@@ -34,6 +34,10 @@ def command(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return venv / "bin" / "gpudoctor"
 
 
+_OURS = {"gpudoctor", "msgspec", "nvidia-ml-py", "packaging", "rich", "tomli", "typer"}
+_THEIRS = {"annotated-doc", "markdown-it-py", "mdurl", "pygments", "shellingham", "typing-extensions"}
+
+
 def _pip(python: str, *arguments: str) -> None:
     done = subprocess.run(
         [python, "-m", "pip", *arguments], capture_output=True, text=True, check=False, env=_environ()
@@ -63,6 +67,17 @@ def test_the_wheel_holds_package_knowledge_and_in_target_scripts_and_nothing_of_
         names
     )
     assert not [name for name in names if name.startswith(("tests", "docs", "compat_matrix"))]
+
+
+def test_it_brings_little_and_nothing_that_a_project_pins_for_itself(command: Path) -> None:
+    listed = subprocess.run(
+        [command.parent / "python", "-m", "pip", "list", "--format", "json"],
+        capture_output=True,
+        check=True,
+        env=_environ(),
+    )
+    brought = {package["name"].lower().replace("_", "-") for package in json.loads(listed.stdout)}
+    assert brought - {"pip", "setuptools"} <= _OURS | _THEIRS
 
 
 def test_the_installed_command_says_its_version(command: Path) -> None:

@@ -81,6 +81,9 @@ def _run(arguments: list[str]) -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    import gc
+
+    gc.set_threshold(50_000, 20, 20)  # what is imported stays: looking it through again and again takes a while
     from gpudoctor.cli.app import run
     from gpudoctor.cli.console import whole_streams
 

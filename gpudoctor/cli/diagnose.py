@@ -59,7 +59,7 @@ def diagnose(
         quick=quick,
     )
     started, limit = time.monotonic(), time_limit or settings.time_limit
-    seen = collected(python, request, limit) if from_facts is None else Seen(_replayed(from_facts, request))
+    seen = collected(python, request, wanted, limit) if from_facts is None else Seen(_replayed(from_facts, request))
     return finished(seen, wanted, silent, look=from_facts is None, started=started, time_limit=limit)
 
 

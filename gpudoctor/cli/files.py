@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -52,6 +51,8 @@ def _is_ours(place: Path) -> bool:
 
 def _replaced(place: Path, data: bytes) -> bool:
     """False where nothing can be put beside the file or in its place; nothing is left behind then."""
+    import secrets
+
     # Its name ends otherwise: who collects *.prom or *.json takes no half of one.
     beside = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}.part")
     try:

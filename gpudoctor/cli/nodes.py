@@ -52,7 +52,7 @@ def taken(nodes: int | None, rdzv: str | None, node_rank: int | None) -> Node | 
 def lines(nodes: int, python: str | None, *, on_cpu: bool) -> str:
     """What to run on each machine. Raises typer.BadParameter for no interpreter."""
     from gpudoctor.collectives_nodes import command_lines, hosts_of
-    from gpudoctor.probes.target import NotAnInterpreter, choose
+    from gpudoctor.probes.target_choice import NotAnInterpreter, choose
 
     try:
         executable = choose(python, os.environ).executable

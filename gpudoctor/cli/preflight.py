@@ -331,7 +331,7 @@ def _sight(
     environment = asks_for_environment(wanted)
     executable = sys.executable
     if environment or asked.python is not None:
-        from gpudoctor.probes.target import NotAnInterpreter, choose
+        from gpudoctor.probes.target_choice import NotAnInterpreter, choose
 
         try:
             executable = choose(asked.python, environ).executable

@@ -69,15 +69,19 @@ class Output:
 def collected(
     python: str | None,
     request: Request,
+    output: Output,
     time_limit: float | None,
     training: Training | None = None,
     part: Node | Rank | None = None,
 ) -> Seen:
-    """The facts of this machine and the chosen environment. Raises typer.BadParameter for no interpreter."""
+    """The facts of this machine and the chosen environment. Raises typer.BadParameter for no interpreter.
+
+    What :func:`finished` needs for this output is imported meanwhile.
+    """
     from gpudoctor import doctor
     from gpudoctor.children import kill_all
     from gpudoctor.cli.progress import progress
-    from gpudoctor.probes.target import NotAnInterpreter, choose
+    from gpudoctor.probes.target_choice import NotAnInterpreter, choose
 
     try:
         target = choose(python, os.environ)
@@ -87,7 +91,7 @@ def collected(
     plan = doctor.Plan(target.executable, request, time_limit, training or doctor.Training(), part)
     with progress(sys.stderr, os.environ) as watch, terminable():
         try:
-            for grown in doctor.collect(plan, World(), watch):
+            for grown in doctor.collect(plan, World(), watch, lambda: _prepare(output.format)):
                 facts = grown
         except KeyboardInterrupt:
             kill_all()
@@ -99,6 +103,17 @@ def collected(
             kill_all()
             return Seen(facts, fault=error)
     return Seen(facts)
+
+
+def _prepare(format: Format) -> None:  # noqa: A002
+    """Import what reads the answers, judges, and renders. To judge nothing prepares every rule."""
+    from gpudoctor import plugins  # noqa: F401
+    from gpudoctor.probes import builds  # noqa: F401
+    from gpudoctor.render import renderer
+    from gpudoctor.report import judge
+
+    renderer(format.value)
+    judge(Facts(gpudoctor=__version__))
 
 
 def finished(
@@ -141,7 +156,8 @@ def _rendered(report: Report, output: Output, format: Format) -> tuple[Report, s
     look = style(sys.stdout, os.environ, verbose=output.verbose)
     if output.file is not None:
         look = msgspec.structs.replace(look, colour=False, unicode=True)
-    options = Options(style=look, fail_on=output.fail_on.value, redact=output.redact, identity=_identity())
+    identity = None if format is Format.TERMINAL else _identity()  # what only oneself sees hides nothing
+    options = Options(style=look, fail_on=output.fail_on.value, redact=output.redact, identity=identity)
     try:
         return report, render(report, format.value, options=options)
     except Exception as error:

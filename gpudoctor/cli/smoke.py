@@ -89,7 +89,7 @@ def smoke(
     )
     training = Training(choice=choice, seconds=seconds, batch=batch_size, precision=precision.value, deep=deep)
     started, limit = time.monotonic(), time_limit or settings.time_limit
-    seen = collected(python, request, limit, training, part)
+    seen = collected(python, request, wanted, limit, training, part)
     return finished(seen, wanted, silent, look=True, started=started, time_limit=limit)
 
 

@@ -16,7 +16,7 @@ from gpudoctor import __version__
 from gpudoctor.children import Limits
 from gpudoctor.facts import COLLECTED, Facts, KernelLog, Missing, Request
 from gpudoctor.privacy import identify, redact_around
-from gpudoctor.probes import HOST_PROBES, look
+from gpudoctor.probes.at_host import HOST_PROBES, look
 from gpudoctor.probes.background import Background
 from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
 from gpudoctor.probes.nvml import nvml

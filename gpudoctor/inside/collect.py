@@ -471,6 +471,7 @@ def _add_origin(row, text):
 _LIBRARY = re.compile(r"\.(?:pyd|dll|dylib|so(?:\.[0-9.]+)?)$")
 _OF_TESTS = re.compile(r"(?:^|/)(?:tests?|testing|_tests)/")
 _MOST_DAMAGED = 5
+_OF_NO_CODE = (".h", ".pyc", ".hpp", ".cuh", ".pyi", ".txt")  # most lines of a large RECORD, known without a pattern
 _CODE = re.compile(r"\.(?:py|pyd|dll|dylib|so(?:\.[0-9.]+)?)$")
 _SIGNS = {
     "tensorflow": "tensorflow/python/platform/build_info.py",
@@ -487,6 +488,8 @@ def _add_record(row, folder, text):
     missing = 0
     for line in text.splitlines()[:_MOST_LINES]:
         path, _, size = (line.rsplit(",", 2) + ["", ""])[:3]
+        if path.endswith(_OF_NO_CODE):
+            continue
         path = path.strip('"').replace("\\", "/")
         if not _CODE.search(path):
             continue
@@ -681,9 +684,12 @@ def _torch(folder):
 
 _FLAG = r"(?:(?:sm|compute)_\d{2,3}[af]?|gfx[0-9a-f]{3,5}(?::[a-z0-9+:-]{1,40})?)"
 _FLAGS = re.compile(("%s(?:[ ;]%s){0,63}$" % (_FLAG, _FLAG)).encode())
+_SEPARATOR = re.compile(b"[ ;]")
+_MARK = re.compile(b"[\\s!-/:-@\\[-`{-~]")
 _FLAG_STRING_LIMIT = 2048
 _LIBRARY_LIMIT = 2 << 30  # bytes; the largest seen has 32 MB
 _MOST_OCCURRENCES = 200000
+_MOST_SECTIONS = 16
 
 
 def architecture_flags(path):
@@ -698,8 +704,9 @@ def architecture_flags(path):
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
             found = set()
-            for sign in (b"sm_", b"compute_", b"gfx"):
-                found.update(_flag_strings(data, sign))
+            for begin, end in _constants(data):
+                for sign in (b"sm_", b"compute_", b"gfx"):
+                    found.update(_flag_strings(data, sign, begin, end))
         finally:
             data.close()
     lists = sorted((text.replace(b";", b" ").split() for text in found), key=len)
@@ -708,17 +715,48 @@ def architecture_flags(path):
     return [name.decode("ascii") for name in lists[-1]]
 
 
-def _flag_strings(data, sign):
-    """C strings (between two NUL) that are wholly architecture names; each part of the file is looked at once."""
-    at = 0
+def _constants(data):
+    """Where C strings lie: in the sections .rodata* of a library (elf(5), 64 bits), else anywhere in the file."""
+
+    def number(at, size):
+        return int.from_bytes(data[at : at + size], "little")
+
+    whole = [(0, len(data))]
+    if data[:6] != b"\x7fELF\x02\x01":
+        return whole
+    table, size, count, of_names = number(0x28, 8), number(0x3A, 2), number(0x3C, 2), number(0x3E, 2)
+    headers = [table + index * size for index in range(count)]
+    if not headers or size < 0x40 or of_names >= count:
+        return whole
+    names = number(headers[of_names] + 0x18, 8)
+    found = []
+    for header in headers:
+        at, length = number(header + 0x18, 8), number(header + 0x20, 8)
+        name = names + number(header, 4)
+        if data[name : name + 7] == b".rodata" and at + length <= len(data):
+            found.append((at, at + length))
+    return found if 0 < len(found) <= _MOST_SECTIONS else whole
+
+
+def _flag_strings(data, sign, begin, end):
+    """Texts up to a NUL that are wholly architecture names.
+
+    A list may follow a constant that no NUL ends (torch 2.8 and 2.9: ``ipc_hsm_70 sm_75 ...``); a lone name may not.
+    What a space or a mark precedes is a part of a sentence.
+    """
+    at = begin
     for _ in range(_MOST_OCCURRENCES):
-        at = data.find(b"\0" + sign, at)
+        at = data.find(sign, at, end)
         if at < 0:
             return
-        end = data.find(b"\0", at + 1, at + 1 + _FLAG_STRING_LIMIT)
-        if end > 0 and _FLAGS.match(data[at + 1 : end]):
-            yield data[at + 1 : end]
-        at = end if end > 0 else at + _FLAG_STRING_LIMIT
+        stop = data.find(b"\0", at, at + _FLAG_STRING_LIMIT)
+        text = data[at:stop] if stop > 0 else b""
+        before = data[at - 1 : at]
+        if _FLAGS.match(text) and (before == b"\0" or (_SEPARATOR.search(text) and not _MARK.match(before))):
+            yield text
+            at = stop
+        else:
+            at += len(sign)
 
 
 def _tensorflow(folder):

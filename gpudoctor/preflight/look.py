@@ -12,7 +12,7 @@ import msgspec
 from gpudoctor import __version__
 from gpudoctor.children import Limits
 from gpudoctor.facts import Fact, Facts, Missing, Request
-from gpudoctor.probes import HOST_PROBES, look
+from gpudoctor.probes.at_host import HOST_PROBES, look
 from gpudoctor.probes.background import Background, Series
 from gpudoctor.probes.cuda_driver import cuda_driver, libcuda
 from gpudoctor.probes.nvml import NvmlAnswer, nvml

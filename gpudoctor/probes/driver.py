@@ -276,7 +276,7 @@ _PACKAGE = (
     r"|l4t-core|l4t-cuda|jetpack|linux-grid|lts|[0-9]+xx)|linux-(?:modules|objects|signatures)-nvidia|cuda-drivers"
     r"|cuda-compat|libnvidia-(?:compute|container|ml)|libcuda1|nvidia(?=-[0-9]))"
 )
-_DPKG_START = re.compile(rb"^Package: (" + _PACKAGE.encode() + rb"[^\n]*)$", re.MULTILINE)
+_DPKG_START = re.compile(rb"\s*Package: (" + _PACKAGE.encode() + rb"[^\n]*)(?:\n|$)")
 
 
 def _dpkg(world: World) -> Iterator[str]:
@@ -293,9 +293,11 @@ def _dpkg_paragraphs(world: World) -> Iterator[tuple[str, dict[str, str]]]:
             data = file.read(_DPKG_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         return
-    for found in _DPKG_START.finditer(data):
-        end = data.find(b"\n\n", found.end())
-        lines = data[found.end() : end if end >= 0 else len(data)].decode("utf-8", "replace").splitlines()
+    for paragraph in data.split(b"\n\n"):
+        found = _DPKG_START.match(paragraph)
+        if found is None:
+            continue
+        lines = paragraph[found.end() :].decode("utf-8", "replace").splitlines()
         yield found[1].decode("utf-8", "replace"), dict(line.split(": ", 1) for line in lines if ": " in line)
 
 

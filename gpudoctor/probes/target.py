@@ -1,7 +1,8 @@
 """The Python environment under test: which interpreter, and what it says of itself without importing a framework.
 
 inside/collect.py runs in that interpreter and answers one JSON object. Whatever else may stand there in its place (a
-program that is no Python, a hang, a crash, another answer) becomes a Missing that says so.
+program that is no Python, a hang, a crash, another answer) becomes a Missing that says so. What only its answer needs
+is imported when there is one.
 """
 
 from __future__ import annotations
@@ -27,12 +28,7 @@ from gpudoctor.facts import (
     Pins,
     Shadows,
 )
-from gpudoctor.probes import builds
-from gpudoctor.probes.pins import EndlessError, unmet_pins
 from gpudoctor.probes.target_answer import Answer, Copy, Orphan, Said
-from gpudoctor.probes.target_choice import NotAnInterpreter as NotAnInterpreter
-from gpudoctor.probes.target_choice import Target as Target
-from gpudoctor.probes.target_choice import choose as choose
 from gpudoctor.probes.target_look import WHERE, Looked, look
 from gpudoctor.world import World
 
@@ -209,6 +205,8 @@ def _pins(answer: Answer) -> Maybe[Pins]:
         return Missing("unreadable", "; ".join(closed), WHERE)
     if answer.markers is None:
         return Missing("crashed", answer.broken.get("markers", "no answer"), f"{WHERE}, markers")
+    from gpudoctor.probes.pins import EndlessError, unmet_pins
+
     try:
         unmet = unmet_pins(answer.packages or (), answer.markers)
     except EndlessError as error:
@@ -229,6 +227,8 @@ def _frameworks(answer: Answer) -> Maybe[Frameworks]:
     if answer.packages is None or answer.orphans is None:
         broken = answer.broken.get("packages") or answer.broken.get("orphans") or "no answer"
         return Missing("crashed", broken, f"{WHERE}, packages")
+    from gpudoctor.probes import builds
+
     found: tuple[Framework, ...] = tuple(look(answer) for look in (builds.torch, builds.tensorflow, builds.jax))
     hidden = _hidden(answer)
     if hidden:

@@ -64,7 +64,7 @@ def _on_path(world: World, program: str) -> str | None:
 
 def _wrapped(world: World, nvcc: str) -> str:
     """The compiler that a shell script stands for: Debian's /usr/bin/nvcc is ``exec /usr/lib/…/bin/nvcc "$@"``."""
-    start = (world.read_bytes(nvcc) or b"")[:_SCRIPT_LIMIT]
+    start = world.read_bytes(nvcc, _SCRIPT_LIMIT) or b""
     found = re.search(rb"^\s*exec\s+[\"']?(/[^\s\"']+/bin/nvcc)\b", start, re.MULTILINE) if start[:2] == b"#!" else None
     return world.real(os.fsdecode(found[1])) if found and b"\0" not in found[1] else nvcc
 

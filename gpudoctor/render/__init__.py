@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gpudoctor.findings import Report
-from gpudoctor.privacy import Identity, redact_report
-from gpudoctor.render.json import json_report
 from gpudoctor.render.page import Style
-from gpudoctor.render.terminal import terminal
 from gpudoctor.wire import FailOn
+
+if TYPE_CHECKING:
+    from gpudoctor.privacy import Identity
 
 Format = Literal["terminal", "json", "markdown", "html", "junit", "openmetrics"]
 
@@ -26,52 +26,67 @@ class Options:
     style: Style = field(default_factory=Style)
     fail_on: FailOn = "error"
     redact: bool = True
-    identity: Identity = field(default_factory=Identity)
+    identity: Identity | None = None
     compact: bool = False
 
 
 def render(report: Report, format: Format, *, options: Options) -> str:  # noqa: A002 - the option's own name
     """The report in that format. What leaves the machine is redacted first, then rendered."""
-    return _RENDERERS[format](report, options)
+    return renderer(format)(report, options)
 
 
-def _terminal(report: Report, options: Options) -> str:
-    return terminal(report, options.style)
+def renderer(format: Format) -> Callable[[Report, Options], str]:  # noqa: A002
+    """What renders that format, all that it needs being imported: nothing of the other formats is."""
+    return _RENDERERS[format]()
 
 
-def _json(report: Report, options: Options) -> str:
-    return json_report(_shown(report, options), fail_on=options.fail_on, compact=options.compact)
+def _terminal() -> Callable[[Report, Options], str]:
+    from gpudoctor.render.terminal import terminal
+
+    return lambda report, options: terminal(report, options.style)
 
 
-def _markdown(report: Report, options: Options) -> str:
+def _json() -> Callable[[Report, Options], str]:
+    from gpudoctor.render.json import json_report
+
+    return lambda report, options: json_report(
+        _shown(report, options), fail_on=options.fail_on, compact=options.compact
+    )
+
+
+def _markdown() -> Callable[[Report, Options], str]:
     from gpudoctor.render.markdown import markdown
 
-    return markdown(_shown(report, options))
+    return lambda report, options: markdown(_shown(report, options))
 
 
-def _html(report: Report, options: Options) -> str:
+def _html() -> Callable[[Report, Options], str]:
     from gpudoctor.render.html import html_report
 
-    return html_report(_shown(report, options))
+    return lambda report, options: html_report(_shown(report, options))
 
 
-def _junit(report: Report, options: Options) -> str:
+def _junit() -> Callable[[Report, Options], str]:
     from gpudoctor.render.junit import junit
 
-    return junit(_shown(report, options), fail_on=options.fail_on)
+    return lambda report, options: junit(_shown(report, options), fail_on=options.fail_on)
 
 
-def _openmetrics(report: Report, options: Options) -> str:
+def _openmetrics() -> Callable[[Report, Options], str]:
     from gpudoctor.render.openmetrics import openmetrics
 
-    return openmetrics(_shown(report, options), identities=not options.redact)
+    return lambda report, options: openmetrics(_shown(report, options), identities=not options.redact)
 
 
 def _shown(report: Report, options: Options) -> Report:
-    return redact_report(report, options.identity) if options.redact else report
+    if not options.redact:
+        return report
+    from gpudoctor.privacy import Identity, redact_report
+
+    return redact_report(report, options.identity or Identity())
 
 
-_RENDERERS: dict[Format, Callable[[Report, Options], str]] = {
+_RENDERERS: dict[Format, Callable[[], Callable[[Report, Options], str]]] = {
     "terminal": _terminal,
     "json": _json,
     "markdown": _markdown,

@@ -440,7 +440,7 @@ def test_saved_facts_give_the_same_report_again(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("place", ["doctor.collect", "plugins.judge", "render.json.to_wire", "render.redact_report"])
+@pytest.mark.parametrize("place", ["doctor.collect", "plugins.judge", "render.json.to_wire", "privacy.redact_report"])
 def test_a_fault_of_our_own_is_still_a_valid_report(
     place: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

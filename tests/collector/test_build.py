@@ -35,8 +35,8 @@ def _imports(source: str) -> set[str]:
 
 def test_it_imports_the_standard_library_and_what_it_carries() -> None:
     held = dict(sources())
-    names = {name.removesuffix(".__init__") for name in held} | {"gpudoctor", "gpudoctor.probes.look"}
-    names |= {"gpudoctor.probes.HOST_PROBES"}
+    names = {name.removesuffix(".__init__") for name in held} | {"gpudoctor", "gpudoctor.probes.at_host.look"}
+    names |= {"gpudoctor.probes.at_host.HOST_PROBES"}
     strangers = {
         f"{name}: {imported}"
         for name, source in (*held.items(), ("the file itself", collector()))

@@ -20,6 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpudoctor.children import BOOTSTRAP, MARK, Child, Ending, Limits
+from tests.lab.drivers.build import compiler
+from tests.lab.drivers.needs import need_compiler
 from tests.made_environment import Made, install, install_cuda_torch, make, put, tensorflow_files, torch_files
 
 SOURCE = Path(__file__).parents[2] / "gpudoctor" / "inside" / "collect.py"
@@ -559,6 +561,9 @@ def test_the_architecture_list_is_found_among_any_bytes(
         (b"\0sm_80\0text\0sm_80 sm_90\0", ["sm_80", "sm_90"]),
         (b"\0sm_80 sm_90", []),
         (b"\0arch sm_80 sm_90 unsupported\0", []),
+        (b"\0supported: sm_80 sm_90\0", []),
+        (b"std::string ipc_hsm_70 sm_75 sm_80\0", ["sm_70", "sm_75", "sm_80"]),
+        (b"std::string ipc_hsm_70\0", []),
         (b"\0gfx90a;gfx942:xnack-;gfx1100\0", ["gfx90a", "gfx942:xnack-", "gfx1100"]),
         (b"\0" + b"sm_80 " * 100_000, []),
         (b"\0sm_" * 100_000, []),
@@ -568,6 +573,29 @@ def test_the_architecture_list_is_found_among_any_bytes(
 def test_only_a_whole_unmistakable_text_is_an_architecture_list(data: bytes, flags: list[str], tmp_path: Path) -> None:
     (tmp_path / "lib.so").write_bytes(data)
     assert collected.architecture_flags(str(tmp_path / "lib.so")) == flags
+
+
+_NEAR_MISS = "sm_10 sm_20 sm_30 sm_40"  # as long as a list may be, and no list of this library: it is in its code
+
+
+@pytest.mark.parametrize("flags", ["sm_80", "sm_80 sm_90 compute_90"])
+def test_the_architecture_list_of_a_real_library_is_read_from_its_constants(flags: str, tmp_path: Path) -> None:
+    need_compiler()
+    source, library = tmp_path / "library.c", tmp_path / "libtorch_python.so"
+    source.write_text(
+        f'const char *architectures(void) {{ return "{flags}"; }}\n'
+        f'__attribute__((section(".text"))) const char code[] = "\\0{_NEAR_MISS}";\n'
+    )
+    subprocess.run([*compiler(), "-shared", "-fPIC", "-w", "-o", library, source], check=True)
+    assert _NEAR_MISS.encode() in library.read_bytes()
+    assert collected.architecture_flags(str(library)) == flags.split()
+
+
+@pytest.mark.parametrize("cut", [1, 7, 64, 200])
+def test_a_library_that_was_cut_off_is_read_as_any_other_file(cut: int, tmp_path: Path) -> None:
+    header = b"\x7fELF\x02\x01" + b"\xff" * cut
+    (tmp_path / "lib.so").write_bytes(header + b"\0sm_80 sm_90\0")
+    assert collected.architecture_flags(str(tmp_path / "lib.so")) == ["sm_80", "sm_90"]
 
 
 # ------------------------------------------------------------------------------------------------------------- conda

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gpudoctor.facts import Container, Missing
-from gpudoctor.probes import look
+from gpudoctor.probes.at_host import look
 from gpudoctor.probes.container import container
 from tests.probes.roots import GOOD, UNREADABLE, Content, changed, write_root
 

@@ -19,7 +19,7 @@ from gpudoctor.children import Limits
 from gpudoctor.facts import CudaDriver, LibcudaFiles, LibraryFile, Missing
 from gpudoctor.probes import cuda_child
 from gpudoctor.probes.cuda_driver import cached_libraries, cuda_driver, libcuda, library_path
-from gpudoctor.world import World
+from gpudoctor.world import READ_LIMIT, World
 from tests.lab.drivers.fake import ABORT, HANG, SEGV, FakeGpu, Machine, error, gpus, install, lay, prints
 from tests.lab.drivers.needs import need_compiler
 
@@ -354,10 +354,10 @@ def test_in_a_container_a_mounted_libcuda_is_the_hosts_and_another_the_images(tm
 class Closed(World):
     """A world in which one folder may not be searched."""
 
-    def read_bytes(self, path: str) -> bytes | None:
+    def read_bytes(self, path: str, limit: int = READ_LIMIT) -> bytes | None:
         if path.startswith("/closed/"):
             raise PermissionError(13, "Permission denied", path)
-        return super().read_bytes(path)
+        return super().read_bytes(path, limit)
 
 
 def test_a_folder_that_may_not_be_searched_is_passed_over_as_the_loader_does(tmp_path: Path) -> None:

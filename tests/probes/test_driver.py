@@ -24,7 +24,7 @@ from gpudoctor.facts import (
     Services,
     XidEvent,
 )
-from gpudoctor.probes import look
+from gpudoctor.probes.at_host import look
 from gpudoctor.probes.driver import (
     device_nodes,
     driver_files,

@@ -24,7 +24,7 @@ from gpudoctor.facts import (
     VirtualMachine,
     Wsl,
 )
-from gpudoctor.probes import HOST_PROBES, look
+from gpudoctor.probes.at_host import HOST_PROBES, look
 from gpudoctor.probes.host import (
     hosted,
     jetson,

@@ -29,7 +29,8 @@ from gpudoctor.facts import (
     Shadows,
     UnmetPin,
 )
-from gpudoctor.probes.target import NotAnInterpreter, Target, TargetAnswer, choose, collect
+from gpudoctor.probes.target import TargetAnswer, collect
+from gpudoctor.probes.target_choice import NotAnInterpreter, Target, choose
 from gpudoctor.world import World
 from tests.made_environment import Made, install, install_cuda_torch, make, put
 

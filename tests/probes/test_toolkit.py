@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gpudoctor.facts import CudnnCopies, CudnnCopy, Missing, Toolkit, Toolkits
-from gpudoctor.probes import look
+from gpudoctor.probes.at_host import look
 from gpudoctor.probes.toolkit import cudnn, toolkits
 from tests.probes.roots import ENVIRON, GOOD, RICH, UNREADABLE, Content, Link, changed, write_root
 

@@ -9,11 +9,12 @@ import pytest
 
 from gpudoctor.rules._texts import first_match, needed, possible, search
 from tests.cases.render import cases, held_out, render
+from tests.rules import pieces
 from tests.test_linear import patterns
 
 
 @pytest.mark.parametrize(
-    ("pattern", "pieces"),
+    ("pattern", "contained"),
     [
         (r"couldn't communicate with the NVIDIA driver", ("couldn't communicate with the nvidia driver",)),
         (r"Xid \(PCI:[^)]{4,20}\): 79\b", ("xid (pci:",)),
@@ -26,8 +27,12 @@ from tests.test_linear import patterns
         (r"Größe der Karte", ("e der karte",)),
     ],
 )
-def test_every_match_of_a_pattern_contains_one_of_its_pieces(pattern: str, pieces: tuple[str, ...]) -> None:
-    assert needed(pattern) == pieces
+def test_every_match_of_a_pattern_contains_one_of_its_pieces(pattern: str, contained: tuple[str, ...]) -> None:
+    assert needed(pattern) == contained
+
+
+def test_the_file_holds_what_is_worked_out_from_the_patterns_of_the_rules() -> None:
+    assert pieces.PLACE.read_text("utf-8") == pieces.text()  # python -m tests.rules.pieces
 
 
 def test_a_pattern_without_pieces_is_always_asked() -> None:

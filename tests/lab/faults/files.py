@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from gpudoctor.children import Limits
 from gpudoctor.facts import Fact, Missing
-from gpudoctor.probes import HOST_PROBES, container, driver, host, look, toolkit
+from gpudoctor.probes import container, driver, host, toolkit
+from gpudoctor.probes.at_host import HOST_PROBES, look
 from gpudoctor.probes.background import Background
 from gpudoctor.probes.cuda_driver import libcuda
 from gpudoctor.world import World

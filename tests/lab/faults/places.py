@@ -27,7 +27,8 @@ from gpudoctor.probes.cuda_driver import cuda_driver
 from gpudoctor.probes.cuda_witness import CudaWitness
 from gpudoctor.probes.nvml import nvml
 from gpudoctor.probes.nvml_record import Record
-from gpudoctor.probes.target import NotAnInterpreter, choose, collect
+from gpudoctor.probes.target import collect
+from gpudoctor.probes.target_choice import NotAnInterpreter, choose
 from gpudoctor.report import judge
 from gpudoctor.smoke import Jobs, Plan
 from gpudoctor.world import World
