@@ -20,7 +20,7 @@ from gpudoctor.findings import Report
 
 if TYPE_CHECKING:
     from gpudoctor.doctor import Plan, Training
-    from gpudoctor.smoke_places import Choice
+    from gpudoctor.smoke.places import Choice
 
 Watch = Callable[[str, str], None]
 """Told of progress: what is looked at (``driver``, ``torch``), and how far it is (``import``, ``train``, ``done``)."""

@@ -21,11 +21,12 @@ from gpudoctor.facts import Build, CudnnCopies, Facts, Frameworks, Imported, May
 from gpudoctor.world import World
 
 if TYPE_CHECKING:
-    from gpudoctor import collectives, smoke
-    from gpudoctor.collectives import Node, Rank
+    from gpudoctor.collectives import job
+    from gpudoctor.collectives.job import Node, Rank
     from gpudoctor.findings import Report
     from gpudoctor.probes.target import TargetAnswer
-    from gpudoctor.smoke_places import Choice
+    from gpudoctor.smoke import jobs
+    from gpudoctor.smoke.places import Choice
 
 Watch = Callable[[str, str], None]
 """Told of progress: what is looked at (``driver``, ``torch``), and how far it is (``import``, ``train``, ``done``)."""
@@ -38,7 +39,7 @@ _LOOK_SHARE = 0.4  # of the whole time; what remains is for the frameworks
 
 @dataclass(frozen=True)
 class Training:
-    """How the frameworks are to train; see :class:`gpudoctor.smoke.Plan`. None: its own default."""
+    """How the frameworks are to train; see :class:`gpudoctor.smoke.jobs.Plan`. None: its own default."""
 
     choice: Choice = "all"
     seconds: float | None = None
@@ -88,17 +89,17 @@ def collect(plan: Plan, world: World, watch: Watch, meanwhile: Callable[[], obje
     for grown in looks.at_host_and_environment(facts):
         facts = grown
         yield facts
-    with _jobs(facts, plan, world, limits, watch) as jobs:
+    with _jobs(facts, plan, world, limits, watch) as running:
         facts = looks.at_driver(facts)
         yield facts
-        if jobs is not None:
+        if running is not None:
             try:
-                jobs.run(facts.known_gpus())
+                running.run(facts.known_gpus())
             except BaseException:
                 # Interrupted: what is known so far goes out before the interrupt does.
-                yield _with_jobs(facts, jobs.known())
+                yield _with_jobs(facts, running.known())
                 raise
-            facts = _with_jobs(facts, jobs.known())
+            facts = _with_jobs(facts, running.known())
             yield facts
     if plan.training.deep:
         for grown in _deeply(facts, plan, world, limits, watch):
@@ -185,7 +186,7 @@ def with_environment(facts: Facts, target: TargetAnswer | Missing) -> Facts:
 
 
 @contextlib.contextmanager
-def _jobs(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) -> Iterator[smoke.Jobs | None]:
+def _jobs(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) -> Iterator[jobs.Jobs | None]:
     """The children that import every framework which is due and then train; None where there is none."""
     from gpudoctor.views import wanted
 
@@ -193,27 +194,27 @@ def _jobs(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch) 
     if plan.request.quick or not names:
         yield None
         return
-    from gpudoctor import smoke
-    from gpudoctor.outside import Outside
+    from gpudoctor.smoke import jobs
+    from gpudoctor.smoke.outside import Outside
 
     training = plan.training
     with Outside(world, limits) as outside:
-        jobs_plan = smoke.Plan(
+        due = jobs.Plan(
             executable=plan.executable,
             frameworks=names,
             environ=world.environ,
-            limits=smoke.patience(limits.deadline - time.monotonic()),
+            limits=jobs.patience(limits.deadline - time.monotonic()),
             decide=lambda _name, imported: _place(imported, plan),
             choice=training.choice,
             witness=outside.look,
             record=outside.record,
-            batch=training.batch or smoke.BATCH,
+            batch=training.batch or jobs.BATCH,
             precision=training.precision,
-            seconds=training.seconds or smoke.JOB_SECONDS,
+            seconds=training.seconds or jobs.JOB_SECONDS,
             deep=training.deep,
         )
-        with smoke.Jobs(jobs_plan, lambda event: watch(event.framework, event.stage)) as jobs:
-            yield jobs
+        with jobs.Jobs(due, lambda event: watch(event.framework, event.stage)) as running:
+            yield running
 
 
 def _place(imported: Imported, plan: Plan) -> Literal["gpu", "cpu", "skip"]:
@@ -223,7 +224,7 @@ def _place(imported: Imported, plan: Plan) -> Literal["gpu", "cpu", "skip"]:
     return "cpu" if plan.request.allow_cpu else "skip"
 
 
-def _with_jobs(facts: Facts, known: smoke.Known) -> Facts:
+def _with_jobs(facts: Facts, known: jobs.Known) -> Facts:
     assert isinstance(facts.frameworks, Frameworks)  # noqa: S101 - they named the jobs
     frameworks = tuple(
         msgspec.structs.replace(one, imported=known.imported.get(one.name, one.imported))
@@ -247,7 +248,7 @@ def _deeply(facts: Facts, plan: Plan, world: World, limits: Limits, watch: Watch
     if plan.training.choice == "cpu" or not usable_gpus(facts):
         return
     from gpudoctor.probes.cuda_deep import deep_checks
-    from gpudoctor.smoke_places import chosen, places
+    from gpudoctor.smoke.places import chosen, places
 
     gpus = facts.known_gpus()
     environ = dict(world.environ)
@@ -269,7 +270,7 @@ def _part_of_this_machine(facts: Facts, plan: Plan) -> Node | None:
     torch = facts.framework("torch")
     if not plan.training.deep or torch is None or not torch.installed or not wanted("torch", plan.request):
         return None
-    from gpudoctor.collectives import Node
+    from gpudoctor.collectives.job import Node
     from gpudoctor.verdict import usable_gpus
 
     several = plan.training.choice == "all" and usable_gpus(facts) > 1
@@ -281,7 +282,8 @@ def _together(
     facts: Facts, plan: Plan, part: Node | Rank, world: World, limits: Limits, watch: Watch
 ) -> Iterator[Facts]:
     """Collective operations with the other machines, or between the GPUs of this one."""
-    from gpudoctor import collectives, smoke
+    from gpudoctor.collectives import job
+    from gpudoctor.smoke import jobs
     from gpudoctor.verdict import usable_gpus
 
     torch = next((framework for framework in facts.installed_frameworks() if framework.name == "torch"), None)
@@ -289,20 +291,20 @@ def _together(
         yield msgspec.structs.replace(facts, collectives=Missing("unreadable", "PyTorch is not installed", "torchrun"))
         return
     on_cpu = plan.training.choice == "cpu" or (isinstance(torch.build, Build) and torch.build.accelerator == "cpu")
-    patience = smoke.patience(limits.deadline - time.monotonic())
+    patience = jobs.patience(limits.deadline - time.monotonic())
     gpus = 0 if on_cpu else usable_gpus(facts)
-    job = collectives.Job(collectives.CollectivesPlan.on(gpus, plan.executable, world.environ, patience, part))
+    running = job.Job(job.CollectivesPlan.on(gpus, plan.executable, world.environ, patience, part))
     watch("torch", "together")
     try:
-        job.run()
+        running.run()
     except BaseException:
-        yield _with_collectives(facts, job.known())
+        yield _with_collectives(facts, running.known())
         raise
-    yield _with_collectives(facts, job.known())
+    yield _with_collectives(facts, running.known())
     watch("torch", "done")
 
 
-def _with_collectives(facts: Facts, known: collectives.Known) -> Facts:
+def _with_collectives(facts: Facts, known: job.Known) -> Facts:
     return msgspec.structs.replace(facts, collectives=known.collectives, messages=(*facts.messages, *known.messages))
 
 

@@ -13,7 +13,7 @@ from gpudoctor import doctor
 from gpudoctor.children import Limits
 from gpudoctor.doctor import Plan, Training, collect
 from gpudoctor.facts import Missing, Request, System
-from gpudoctor.smoke_places import Choice
+from gpudoctor.smoke.places import Choice
 from gpudoctor.world import World
 from tests.good import GOOD, H100, change
 

@@ -13,7 +13,7 @@ import typer
 from gpudoctor.world import World
 
 if TYPE_CHECKING:
-    from gpudoctor.collectives import Node, Rank
+    from gpudoctor.collectives.job import Node, Rank
 
 NodesOption: TypeAlias = Annotated[
     int | None,
@@ -39,7 +39,7 @@ def taken(nodes: int | None, rdzv: str | None, node_rank: int | None) -> Node | 
         raise typer.BadParameter("--node-rank needs --rdzv")
     if nodes is None:
         return None
-    from gpudoctor.collectives_nodes import MOST_NODES, part
+    from gpudoctor.collectives.nodes import MOST_NODES, part
 
     if nodes > MOST_NODES:
         raise typer.BadParameter(f"at most {MOST_NODES}", param_hint="--nodes")
@@ -51,7 +51,7 @@ def taken(nodes: int | None, rdzv: str | None, node_rank: int | None) -> Node | 
 
 def lines(nodes: int, python: str | None, *, on_cpu: bool) -> str:
     """What to run on each machine. Raises typer.BadParameter for no interpreter."""
-    from gpudoctor.collectives_nodes import command_lines, hosts_of
+    from gpudoctor.collectives.nodes import command_lines, hosts_of
     from gpudoctor.probes.target_choice import NotAnInterpreter, choose
 
     try:
@@ -67,7 +67,7 @@ def lines(nodes: int, python: str | None, *, on_cpu: bool) -> str:
 
 def _gpus() -> int:
     """How many GPUs the kernel lists here; the machine that prints the lines need not have any."""
-    from gpudoctor.collectives import MOST_PROCESSES
+    from gpudoctor.collectives.job import MOST_PROCESSES
 
     try:
         return min(len(World().list("/proc/driver/nvidia/gpus")), MOST_PROCESSES)

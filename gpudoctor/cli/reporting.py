@@ -28,7 +28,7 @@ from gpudoctor.facts import Facts, Request
 from gpudoctor.world import World
 
 if TYPE_CHECKING:
-    from gpudoctor.collectives import Node, Rank
+    from gpudoctor.collectives.job import Node, Rank
     from gpudoctor.doctor import Training
     from gpudoctor.findings import Report
     from gpudoctor.privacy import Identity

@@ -16,7 +16,7 @@ from gpudoctor.cli.reporting import Output, collected, finished
 from gpudoctor.cli.settings import configured, required, silenced, threshold
 from gpudoctor.config import LONGEST_TIME_LIMIT
 from gpudoctor.facts import Request
-from gpudoctor.smoke_places import Choice
+from gpudoctor.smoke.places import Choice
 
 _LARGEST_BATCH = 2048
 

@@ -1,7 +1,7 @@
 """What each process of a collective job does in the interpreter under test: meet the others, compute, compare.
 
-gpudoctor.collectives joins this text behind common_talk.py, from which it takes ``Talk`` and ``words``, and adds a last
-line that calls ``take_part``. Python 3.6 syntax, ASCII. Every process speaks its own lines, with its rank: nothing
+gpudoctor.collectives.job joins this text behind common_talk.py, from which it takes ``Talk`` and ``words``, and adds a
+last line that calls ``take_part``. Python 3.6 syntax, ASCII. Every process speaks its own lines, with its rank: nothing
 that the operations under test carried is needed to tell how they went.
 """
 

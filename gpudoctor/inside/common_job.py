@@ -3,7 +3,7 @@
 Joined after common_parts.py. A train_*.py brings ``Framework``, which derives from :class:`Verbs` below: its docstrings
 are what every framework is asked for.
 
-The child tells, one JSON object a line (gpudoctor.smoke_facts makes facts of them):
+The child tells, one JSON object a line (gpudoctor.smoke.told makes facts of them):
 
 - ``{"stage": s}``: start, import, init, (its turn) init, copy, compute, train, verify, then parts if parts or the
   speed of the CPU were asked for, done

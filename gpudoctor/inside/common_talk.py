@@ -1,6 +1,6 @@
 """How a framework's child talks, in the interpreter under test; and what is mapped into it.
 
-gpudoctor.smoke joins this text with common_lessons.py, common_parts.py, common_job.py and one train_*.py with its
+gpudoctor.smoke.jobs joins this text with common_lessons.py, common_parts.py, common_job.py and one train_*.py with its
 parts_*.py, and a last line that calls ``main``. Python 3.6 syntax, ASCII, standard library only, nothing of gpudoctor.
 """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpudoctor.children import Limits
-from gpudoctor.collectives import MOST_PROCESSES, CollectivesPlan, run
+from gpudoctor.collectives.job import MOST_PROCESSES, CollectivesPlan, run
 from gpudoctor.facts import Collectives, CudaDriver
 from gpudoctor.probes.cuda_driver import cuda_driver
 from gpudoctor.world import World

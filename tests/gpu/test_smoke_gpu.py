@@ -11,7 +11,7 @@ import pytest
 from gpudoctor.children import Limits
 from gpudoctor.facts import FrameworkName, Gpus, Imported, Missing
 from gpudoctor.probes.nvml import Witness, nvml, witness
-from gpudoctor.smoke import Jobs, Plan, Target
+from gpudoctor.smoke.jobs import Jobs, Plan, Target
 from gpudoctor.world import World
 
 pytestmark = pytest.mark.gpu

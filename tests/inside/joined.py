@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpudoctor.facts import FrameworkName
-from gpudoctor.smoke import program
+from gpudoctor.smoke.jobs import program
 
 
 def joined(name: FrameworkName) -> str:

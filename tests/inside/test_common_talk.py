@@ -12,22 +12,22 @@ from typing import Any
 
 import pytest
 
-from gpudoctor import smoke
 from gpudoctor.children import MARK
 from gpudoctor.facts import FrameworkName
+from gpudoctor.smoke import jobs
 from tests.inside.joined import common
 from tests.lab.drivers.fake import GIB, Machine, install
 
 
 @pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
 def test_every_program_is_ascii_and_ends_in_its_own_call(name: FrameworkName) -> None:
-    program = smoke.program(name)
+    program = jobs.program(name)
     assert program.isascii()
     assert program.endswith(f"\nmain({MARK!r}, Framework)\n")
 
 
 def test_the_child_marks_stages_as_the_parent_reads_them() -> None:
-    from gpudoctor.smoke_facts import STAGE_MARK
+    from gpudoctor.smoke.told import STAGE_MARK
 
     assert f'"\\n{STAGE_MARK}%s\\n"' in common()
 

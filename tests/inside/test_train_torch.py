@@ -15,7 +15,7 @@ import pytest
 
 from gpudoctor.children import Child, Limits
 from gpudoctor.facts import FrameworkName
-from gpudoctor.smoke import child_environ, program
+from gpudoctor.smoke.jobs import child_environ, program
 from tests.inside.joined import joined
 
 pytestmark = pytest.mark.framework

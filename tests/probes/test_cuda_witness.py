@@ -16,7 +16,7 @@ from gpudoctor import children
 from gpudoctor.children import Limits
 from gpudoctor.facts import Missing
 from gpudoctor.probes.cuda_witness import CudaSight, CudaWitness
-from gpudoctor.smoke_facts import Sight, memory_proof, process_proof
+from gpudoctor.smoke.told import Sight, memory_proof, process_proof
 from gpudoctor.world import World
 from tests.lab.drivers.fake import HANG, MIB, SEGV, FakeGpu, Machine, MigSlice, after, error, gpus, install
 from tests.lab.drivers.needs import need_compiler

@@ -22,7 +22,6 @@ from gpudoctor import plugins
 from gpudoctor.children import Limits
 from gpudoctor.facts import Facts, FrameworkName, Gpu, Missing
 from gpudoctor.findings import Report
-from gpudoctor.outside import Outside
 from gpudoctor.probes.cuda_driver import cuda_driver
 from gpudoctor.probes.cuda_witness import CudaWitness
 from gpudoctor.probes.nvml import nvml
@@ -30,7 +29,8 @@ from gpudoctor.probes.nvml_record import Record
 from gpudoctor.probes.target import collect
 from gpudoctor.probes.target_choice import NotAnInterpreter, choose
 from gpudoctor.report import judge
-from gpudoctor.smoke import Jobs, Plan
+from gpudoctor.smoke.jobs import Jobs, Plan
+from gpudoctor.smoke.outside import Outside
 from gpudoctor.world import World
 from tests.cli.run import ROOT
 from tests.good import GOOD, change, with_framework

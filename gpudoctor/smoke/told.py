@@ -1,4 +1,4 @@
-"""What a framework's child told, and how it ended, as facts. Pure: :mod:`gpudoctor.smoke` does the running.
+"""What a framework's child told, and how it ended, as facts. Pure: :mod:`gpudoctor.smoke.jobs` does the running.
 
 A fact can be made at any moment: what is not told yet stays unknown, so that an interruption keeps what was known.
 """
@@ -33,7 +33,7 @@ from gpudoctor.facts import (
     SmokeStage,
     Training,
 )
-from gpudoctor.smoke_places import Place
+from gpudoctor.smoke.places import Place
 
 Device = Literal["gpu", "cpu", "skip"]
 

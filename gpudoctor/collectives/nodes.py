@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-from gpudoctor.collectives import ON_THE_CPU, Node, Rank
+from gpudoctor.collectives.job import ON_THE_CPU, Node, Rank
 
 PORT = 29533  # near torch's own 29500, which other jobs use
 MOST_NODES = 1024

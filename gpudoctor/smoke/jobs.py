@@ -2,7 +2,7 @@
 
 All imports overlap. When the last has ended, the frameworks take turns, so that speed and memory can be judged. In
 its turn a framework trains on all its GPUs side by side: the child that imported it takes one, and each further GPU
-or MIG instance gets a child that sees nothing else. The facts themselves are made in :mod:`gpudoctor.smoke_facts`.
+or MIG instance gets a child that sees nothing else. The facts themselves are made in :mod:`gpudoctor.smoke.told`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from gpudoctor.children import MARK, Child, Ending, Limits, Listener
 from gpudoctor.children import Message as Line
 from gpudoctor.facts import FrameworkName, Gpu, Imported, Maybe, Message, Missing, Precision, Sample, Smoke
 from gpudoctor.interrupts import held
-from gpudoctor.smoke_facts import Device, Sight, Told, Warned, gpu_index, imported_fact, messages, smoke_fact
-from gpudoctor.smoke_places import Choice, Place, chosen, places
+from gpudoctor.smoke.places import Choice, Place, chosen, places
+from gpudoctor.smoke.told import Device, Sight, Told, Warned, gpu_index, imported_fact, messages, smoke_fact
 
 STEPS = 200
 BATCH = 64

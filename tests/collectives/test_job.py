@@ -20,10 +20,10 @@ import msgspec
 import pytest
 
 from gpudoctor.children import Limits
-from gpudoctor.collectives import CollectivesPlan, Job, Known, Node, Rank, program, run
+from gpudoctor.collectives.job import CollectivesPlan, Job, Known, Node, Rank, program, run
 from gpudoctor.facts import Collective, Collectives, Missing
 
-FAULTS = Path(__file__).parent / "lab" / "faulty_torch"
+FAULTS = Path(__file__).parents[1] / "lab" / "faulty_torch"
 NAMES = ("all-reduce", "all-gather", "broadcast")
 TENSORS = "8 tensors of up to 4194301 numbers, int64 and float64"
 GOOD = tuple(Collective(name=name, holds=True, detail=TENSORS) for name in NAMES)
@@ -258,10 +258,10 @@ def test_no_process_stays_when_gpudoctor_itself_is_killed(torch_python: Path, to
     script = f"""
         import os
         from gpudoctor.children import Limits
-        from gpudoctor.collectives import CollectivesPlan, run
+        from gpudoctor.collectives.job import CollectivesPlan, run
         run(CollectivesPlan.on(0, {str(torch_python)!r}, os.environ, Limits.within(120, None)))
     """
-    environ = {**os.environ, "PYTHONPATH": f"{FAULTS}:{Path(__file__).parents[1]}"}
+    environ = {**os.environ, "PYTHONPATH": f"{FAULTS}:{Path(__file__).parents[2]}"}
     environ |= {"COLLECTIVE_FAULT": "all_gather:1:hang", "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], env=environ) as outer:
         until = time.monotonic() + 60

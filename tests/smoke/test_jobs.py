@@ -16,11 +16,11 @@ import pytest
 
 from gpudoctor.children import Limits
 from gpudoctor.facts import FrameworkName, Gpu, GpuProcess, Imported, Message, MigInstance, MigInstances, Missing, Smoke
-from gpudoctor.smoke import Event, Jobs, Known, Plan, Target, child_environ, patience
-from gpudoctor.smoke_facts import Device
-from gpudoctor.smoke_places import Choice
+from gpudoctor.smoke.jobs import Event, Jobs, Known, Plan, Target, child_environ, patience
+from gpudoctor.smoke.places import Choice
+from gpudoctor.smoke.told import Device
 
-IMITATIONS = Path(__file__).parent / "lab" / "imitations"
+IMITATIONS = Path(__file__).parents[1] / "lab" / "imitations"
 GPU = Gpu(source="test", index=3, name="Imitation GPU")
 REQUIRED = (
     "weights-changed",

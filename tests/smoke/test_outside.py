@@ -10,10 +10,10 @@ import pytest
 
 from gpudoctor.children import Limits
 from gpudoctor.facts import Missing, Sample
-from gpudoctor.outside import Outside
 from gpudoctor.probes.cuda_witness import CudaSight
 from gpudoctor.probes.nvml import Witness
-from gpudoctor.smoke import Target
+from gpudoctor.smoke.jobs import Target
+from gpudoctor.smoke.outside import Outside
 from gpudoctor.world import World
 from tests.lab.drivers.fake import MIB, FakeGpu, Machine, MigSlice, error, gpus, install
 from tests.lab.drivers.needs import need_compiler

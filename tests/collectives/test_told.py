@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpudoctor.children import Ending
-from gpudoctor.collectives_facts import NAMES, STAGES, Shape, Told, collectives_fact, exit_codes, messages
+from gpudoctor.collectives.told import NAMES, STAGES, Shape, Told, collectives_fact, exit_codes, messages
 from gpudoctor.facts import Collective, Collectives, Missing
 
 SHAPE = Shape("nccl", (0, 1), 2, 1, "job")

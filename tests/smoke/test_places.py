@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpudoctor.facts import Gpu, MigInstance, MigInstances
-from gpudoctor.smoke_places import Choice, Place, chosen, places
+from gpudoctor.smoke.places import Choice, Place, chosen, places
 
 
 def gpu(index: int, name: str = "NVIDIA A100-SXM4-40GB", *instances: str) -> Gpu:

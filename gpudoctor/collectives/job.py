@@ -2,7 +2,7 @@
 
 torchrun gives each process a session of its own, out of reach of a signal to the launcher's group. Every process of
 a job carries a mark in its environment instead, by which all of them are found and ended; and each leaves by itself
-when standard input closes, should gpudoctor be gone. The facts are made in :mod:`gpudoctor.collectives_facts`.
+when standard input closes, should gpudoctor be gone. The facts are made in :mod:`gpudoctor.collectives.told`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 from gpudoctor.children import MARK, Child, Limits, Listener
 from gpudoctor.children import Message as Line
-from gpudoctor.collectives_facts import Backend, How, Process, Shape, Told, collectives_fact, messages
+from gpudoctor.collectives.told import Backend, How, Process, Shape, Told, collectives_fact, messages
 from gpudoctor.facts import Collectives, Maybe, Message, Missing
-from gpudoctor.smoke import child_environ
+from gpudoctor.smoke.jobs import child_environ
 
 MOST_PROCESSES = 16
 ON_THE_CPU = 2  # processes

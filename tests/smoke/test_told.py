@@ -19,7 +19,7 @@ from gpudoctor.facts import (
     Proof,
     Smoke,
 )
-from gpudoctor.smoke_facts import (
+from gpudoctor.smoke.told import (
     Learnt,
     Sight,
     Told,

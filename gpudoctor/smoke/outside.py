@@ -10,8 +10,8 @@ from gpudoctor.facts import Missing
 from gpudoctor.probes.cuda_witness import CudaWitness
 from gpudoctor.probes.nvml import witness
 from gpudoctor.probes.nvml_record import Record
-from gpudoctor.smoke import Target
-from gpudoctor.smoke_facts import Sight
+from gpudoctor.smoke.jobs import Target
+from gpudoctor.smoke.told import Sight
 from gpudoctor.world import World
 
 _SECONDS = 20.0

@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from gpudoctor.collectives import Node, Rank
-from gpudoctor.collectives_nodes import command_lines, expanded, host, hosts_of, part
+from gpudoctor.collectives.job import Node, Rank
+from gpudoctor.collectives.nodes import command_lines, expanded, host, hosts_of, part
 
 TORCHRUN = {"RANK": "9", "LOCAL_RANK": "1", "WORLD_SIZE": "16", "MASTER_ADDR": "n0", "MASTER_PORT": "29500"}
 

@@ -1,4 +1,4 @@
-"""What the processes of a collective job told, and how each ended, as a fact. Pure: :mod:`gpudoctor.collectives` runs.
+"""What the processes of a collective job told, and how each ended, as a fact. Pure: job.py runs them.
 
 Where one process fails, the others lose their connection to it and fail as well, often before the launcher sees the
 first. So the process to quote is chosen by how it ended, not by who was heard first.
@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from gpudoctor.children import Ending
 from gpudoctor.children import Message as Line
 from gpudoctor.facts import Collective, Collectives, CollectiveStage, Maybe, Message, Missing
-from gpudoctor.smoke_facts import STAGE_MARK, meaningful, nccl_version
+from gpudoctor.smoke.told import STAGE_MARK, meaningful, nccl_version
 
 Backend = Literal["nccl", "gloo"]
 How = Literal["ended", "hung", "timed-out", "interrupted"]

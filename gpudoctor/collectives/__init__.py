@@ -1,0 +1,1 @@
+"""Collective operations: the GPUs of one machine, or of several, compute together, and the results are exact or not."""
