@@ -84,8 +84,7 @@ def collect(plan: Plan, world: World, watch: Watch, meanwhile: Callable[[], obje
     )
     yield facts
     limits = Limits.within(plan.time_limit or _generous(world))
-    looks = _Looks(plan, world, limits, watch)
-    looks.beside(meanwhile)
+    looks = _Looks(plan, world, limits, watch, meanwhile)
     for grown in looks.at_host_and_environment(facts):
         facts = grown
         yield facts
@@ -125,7 +124,7 @@ def _generous(world: World) -> float:
 class _Looks:
     """Host files, NVML, libcuda and the environment under test, looked at side by side."""
 
-    def __init__(self, plan: Plan, world: World, limits: Limits, watch: Watch) -> None:
+    def __init__(self, plan: Plan, world: World, limits: Limits, watch: Watch, meanwhile: Callable[[], object]) -> None:
         from gpudoctor.probes.background import Background, Series
         from gpudoctor.probes.target import collect as ask_target
 
@@ -146,12 +145,7 @@ class _Looks:
 
         self._libcuda = Background(lambda: look(libcuda, world))
         self._host = Series({name: partial(look, probe, world) for name, probe in HOST_PROBES.items()})
-
-    def beside(self, work: Callable[[], object]) -> None:
-        """Let this be done beside the looks."""
-        from gpudoctor.probes.background import Background
-
-        Background(work)
+        Background(meanwhile)
 
     def at_host_and_environment(self, facts: Facts) -> Iterator[Facts]:
         """What is on disk and in the environment: enough to know which frameworks there are."""
