@@ -304,11 +304,22 @@ def test_a_path_with_spaces_is_quoted_for_its_shell() -> None:
     assert fix("windows", remedy).commands == ('"C:\\ml env\\python.exe" -m pip install "numpy<2"',)
 
 
-@given(st.text(max_size=40))
-def test_no_path_can_break_out_of_its_quotes(text: str) -> None:
-    facts = change(interpreter={"executable": "/" + text})
+@pytest.mark.parametrize(
+    ("home", "python"),
+    [("~/proj/.venv", "~/proj/.venv/bin/python"), ("~/my env", "~/'my env/bin/python'")],
+)
+def test_a_ticket_whose_home_folder_was_hidden_has_commands_all_the_same(home: str, python: str) -> None:
+    facts = change(interpreter={"executable": f"{home}/bin/python", "prefix": home})
+    made = prescribe(r.InstallPackages(requirements=("numpy<2",)), facts, MATRIX)
+    assert made.commands == (f"{python} -m pip install 'numpy<2'",)
+    assert made.verify == f"gpudoctor diagnose --python {python}"
+
+
+@given(st.sampled_from(["/", "~/"]), st.text(max_size=40))
+def test_no_path_can_break_out_of_its_quotes(start: str, text: str) -> None:
+    facts = change(interpreter={"executable": start + text})
     for command in prescribe(r.InstallPackages(requirements=("numpy<2",)), facts, MATRIX).commands:
-        assert shlex.split(command) == ["/" + text, "-m", "pip", "install", "numpy<2"]
+        assert shlex.split(command) == [start + text, "-m", "pip", "install", "numpy<2"]
 
 
 @pytest.mark.parametrize(

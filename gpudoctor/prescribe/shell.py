@@ -31,8 +31,11 @@ def requirement(text: str) -> str:
 
 
 def python_path(text: str) -> str:
-    """An absolute path without control characters, or a paste's plain ``python``. Else raises NotPrintableError."""
-    absolute = text == "python" or text.startswith("/") or re.match(r"[A-Za-z]:[\\/]", text)
+    """A path that holds in every folder, or a paste's plain ``python``. Else raises NotPrintableError.
+
+    A ticket's and a recorded machine's paths begin at ``~``, for their home folder was hidden.
+    """
+    absolute = text == "python" or re.match(r"/|~/|[A-Za-z]:[\\/]", text)
     if not absolute or _CONTROL.search(text):
         raise NotPrintableError(text)
     return text
@@ -43,10 +46,16 @@ def line(place: Place, *words: str) -> str:
     if any(_CONTROL.search(word) for word in words):
         raise NotPrintableError(" ".join(words))
     if place.side != "windows":
-        return shlex.join(words)
+        return " ".join(map(_posix, words))
     if any(set(word) & set('"%!^`$') for word in words):
         raise NotPrintableError(" ".join(words))
     return " ".join(f'"{word}"' if re.search(r"[^\w.:/\\=+-]", word) else word for word in words)
+
+
+def _posix(word: str) -> str:
+    """The word quoted, with a ``~/`` at its beginning left to the shell to expand."""
+    home = "~/" if word.startswith("~/") and len(word) > 2 else ""
+    return home + shlex.quote(word[len(home) :])
 
 
 def printable(lines: Sequence[tuple[str, ...]], place: Place) -> tuple[str, ...]:
