@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: the interpreters of real framework environments."""
+"""What all tests share: the interpreters of real framework environments, and how laws are tried on drawn examples."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.environments import Unmakeable, environment, part
+
+# A slow or busy machine breaks no law, and two runs of one commit come to one result: the same examples each time, none
+# kept between runs. ``--hypothesis-profile=default`` draws others.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 _FRAMEWORK_FIXTURES = ("torch_python", "tensorflow_python", "jax_python", "old_tensorflow_python")
 # Downloads of hundreds of megabytes beyond the three frameworks.

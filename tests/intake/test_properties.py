@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpudoctor import facts as f
@@ -39,7 +39,7 @@ _soup = st.lists(
 ).map("\n".join)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None)
 @given(_soup)
 def test_any_mixture_of_lines_gives_facts_that_can_be_saved_and_judged(text: str) -> None:
     try:
@@ -64,7 +64,7 @@ def test_any_bytes_give_facts_or_a_clear_refusal(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("read_format", FORMATS, ids=lambda one: one.__name__)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None)
 @given(text=_soup)
 def test_each_format_takes_any_text(read_format: Any, text: str) -> None:
     paste = Paste(text)

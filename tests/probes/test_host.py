@@ -95,7 +95,9 @@ def test_no_file_with_garbage_crashes_any_probe(tmp_path: Path, garbage: bytes) 
         world.at(path).write_bytes(before)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(path=st.sampled_from(FILES), cut=st.integers(0, 400), garbage=st.binary(max_size=60))
 def test_no_damaged_file_crashes_any_probe(
     tmp_path_factory: pytest.TempPathFactory, path: str, cut: int, garbage: bytes
