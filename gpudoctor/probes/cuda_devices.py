@@ -12,6 +12,7 @@ from typing import Any
 
 from gpudoctor.children import Limits
 from gpudoctor.facts import Gpu, MigInstance, MigInstances, Missing
+from gpudoctor.pci import address
 from gpudoctor.probes.own_child import ended_early, own_child
 from gpudoctor.world import World
 
@@ -104,12 +105,6 @@ def _index(gpus: Sequence[Gpu], device: dict[str, Any]) -> int:
 def bare_uuid(uuid: str) -> str:
     """A UUID without GPU- or MIG-."""
     return uuid.partition("-")[2].lower()
-
-
-def address(pci: str) -> str:
-    """A PCI address as CUDA spells it, its domain in four digits: ``00000000:1B:00.0`` is ``0000:1b:00.0``."""
-    domain, _, rest = pci.lower().partition(":")
-    return f"{int(domain, 16):04x}:{rest}"
 
 
 def environment(world: World, mig: str | None) -> World:

@@ -12,7 +12,8 @@ from typing import Any
 from gpudoctor.children import Child, Limits, Listener
 from gpudoctor.children import Message as Line
 from gpudoctor.facts import GpuProcess, Missing, Record
-from gpudoctor.probes.cuda_devices import CALLS, address, bare_uuid, environment, patience
+from gpudoctor.pci import address
+from gpudoctor.probes.cuda_devices import CALLS, bare_uuid, environment, patience
 from gpudoctor.probes.own_child import ended_early, own_child
 from gpudoctor.world import World
 

@@ -20,6 +20,7 @@ from gpudoctor.facts import (
 )
 from gpudoctor.findings import Evidence, NotApplicable
 from gpudoctor.matrix import Architecture, GpuModel, Matrix, Unlisted
+from gpudoctor.pci import address
 from gpudoctor.relations import Capability
 from gpudoctor.views import NVIDIA_VENDOR
 
@@ -38,21 +39,16 @@ def silicon(pci: PciDevices | None, gpus: Gpus | None, nvml: Nvml | None, matrix
     listed = gpus.gpus if gpus else ()
     answers = nvml is not None and nvml.result == "NVML_SUCCESS"
     found = [one for gpu in listed if gpus and (one := _listed(gpu, answers, matrix))]
-    seen = {_address(gpu.pci) for gpu in listed if gpu.pci}
+    seen = {address(gpu.pci) for gpu in listed if gpu.pci}
     # Pasted text often has GPUs without addresses: those on the bus are then the same ones.
     rest = pci.devices if pci and (seen or not listed) else ()
     for device in rest:
-        if device.vendor == NVIDIA_VENDOR and _address(device.address) not in seen and pci:
+        if device.vendor == NVIDIA_VENDOR and address(device.address) not in seen and pci:
             model = model_of(device, matrix)
             if model:
                 driven = False if answers and gpus is not None else None
                 found += _one(device.name or model.name, model.capability, driven, cite("GPU", model.name, pci), matrix)
     return tuple(found)
-
-
-def _address(text: str) -> str:
-    """NVML writes a domain of eight digits where sysfs writes four."""
-    return text.lower()[-12:]
 
 
 def _listed(gpu: Gpu, answers: bool, matrix: Matrix) -> Silicon | None:

@@ -33,6 +33,7 @@ from gpudoctor.facts import (
     SmokeStage,
     Training,
 )
+from gpudoctor.pci import address
 from gpudoctor.smoke.places import Place
 
 Device = Literal["gpu", "cpu", "skip"]
@@ -451,15 +452,10 @@ def _mib(size: int) -> str:
 def gpu_index(gpus: Sequence[Gpu], pci: str | None, name: str | None) -> int | None:
     """NVML's index of CUDA's first device by PCI address, else by a name that only one GPU has; None if unsure."""
     if pci:
-        return next((gpu.index for gpu in gpus if gpu.pci and _same_address(gpu.pci, pci)), None)
+        return next((gpu.index for gpu in gpus if gpu.pci and address(gpu.pci) == address(pci)), None)
     named = [gpu.index for gpu in gpus if name is not None and gpu.name == name]
     alike = named or [gpu.index for gpu in gpus]
     return alike[0] if len(alike) == 1 else None
-
-
-def _same_address(one: str, other: str) -> bool:
-    """PCI addresses differ in the length of their domain: 00000000:65:00.0 is 0000:65:00.0."""
-    return one.lower().lstrip("0") == other.lower().lstrip("0")
 
 
 # -------------------------------------------------------------------------------------------- what was printed

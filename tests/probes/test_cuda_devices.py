@@ -9,7 +9,7 @@ import pytest
 
 from gpudoctor.children import Limits
 from gpudoctor.facts import Gpu, MigInstance, MigInstances, Missing
-from gpudoctor.probes.cuda_devices import CudaDevice, address, cuda_devices
+from gpudoctor.probes.cuda_devices import CudaDevice, cuda_devices
 from gpudoctor.world import World
 from tests.lab.drivers.fake import HANG, SEGV, Fault, Machine, MigSlice, error, gpus, install
 from tests.lab.drivers.needs import need_compiler
@@ -97,12 +97,3 @@ def test_a_missing_library_is_missing_with_the_loaders_words(tmp_path: Path) -> 
     assert isinstance(found, Missing)
     assert (found.kind, found.where) == ("unreadable", "dlopen libcuda.so.1")
     assert "libcuda.so.1: cannot open shared object file" in found.detail
-
-
-@pytest.mark.parametrize("text", ["0000:1b:00.0", "0000:1B:00.0", "00000000:1B:00.0"])
-def test_an_address_has_one_spelling(text: str) -> None:
-    assert address(text) == "0000:1b:00.0"
-
-
-def test_a_domain_that_is_not_zero_stays() -> None:
-    assert address("00010000:1B:00.0") == "10000:1b:00.0"
