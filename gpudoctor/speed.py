@@ -2,6 +2,8 @@
 
 Datasheet peaks hold for a whole GPU at its highest clock, with dense matrices, so a sound GPU reaches 60 to 90 % of
 them. A MIG instance or a vGPU has an unknown share of its GPU, and so no figure.
+
+They are also what no honest clock can pass by far: see :func:`impossible`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,16 @@ _PEAKS = {
     "copy-inside-gpu": "bandwidth_gb_s",
 }
 _OVER_PCIE = frozenset({"copy-to-gpu-pinned", "copy-from-gpu-pinned"})
+# How far above the ceiling a rate may lie. Clocks above the datasheet's boost give up to a fifth (an H100 runs at 1980
+# MHz where its datasheet counts with 1830; overclocked cards more), memory that is overclocked or partly answered by
+# the L2 cache up to a third. No part multiplies sparse matrices in the hardware's own format, which would double it.
+TOLERANCE = 1.5
+_GEFORCE_FP16 = 2.0  # GeForce is twice as fast where sums are kept in fp16 as well; a framework may be told to
+_FAST_CONVOLUTION = (
+    4.0  # Winograd's algorithm saves that many multiplications at most: https://arxiv.org/abs/1509.09308
+)
+_INT8_OF_FP32 = 4.0  # DP4A: four products in place of one
+_NARROW = 2.0  # int8 and fp8 are twice as fast as 16 bits
 # GB/s of one lane after encoding. https://pcisig.com/specifications/pciexpress/
 _LANE_GB_S = {1: 0.25, 2: 0.5, 3: 0.985, 4: 1.969, 5: 3.938, 6: 7.563}
 
@@ -76,9 +88,58 @@ def _speeds(smoke: Smoke, gpu: Gpu, matrix: Matrix) -> Iterator[Speed]:
             )
 
 
+def impossible(smoke: Smoke, gpu: Gpu, matrix: Matrix) -> tuple[Speed, ...]:
+    """The parts that claim more than this GPU can do in any way; ``promised`` is the most that it can.
+
+    A matrix product is held against the fastest format in which its numbers could have been right (fp32 may have been
+    rounded to tf32 by an environment variable, fp16 is computed in fp32 where the GPU has no fast fp16), a copy against
+    the GPU's own memory, whatever brings the data. Nothing is said of MIG instances, vGPUs and unknown GPUs.
+    """
+    model = None if smoke.mig is not None else figures(gpu, matrix)
+    return () if model is None else tuple(_impossible(smoke, gpu, model))
+
+
+def _impossible(smoke: Smoke, gpu: Gpu, model: GpuModel) -> Iterator[Speed]:
+    for part in smoke.parts:
+        ceiling = _ceiling(part, model)
+        if part.rate is not None and part.unit is not None and ceiling and part.rate > TOLERANCE * ceiling:
+            yield Speed(
+                framework=smoke.framework,
+                gpu=gpu.index,
+                part=part.name,
+                reached=part.rate,
+                promised=ceiling,
+                unit=part.unit,
+                promise=f"datasheet of {model.name}",
+            )
+
+
+def _ceiling(part: Part, model: GpuModel) -> float | None:
+    """The most that the datasheet allows, None where it has no figure."""
+    if part.unit == "GB/s":
+        return model.bandwidth_gb_s
+    if part.unit != "TFLOP/s" or model.fp32_tflops is None:
+        return None
+    single = max(model.fp32_tflops, model.tf32_tflops or 0.0)
+    half = max(single, (model.fp16_tflops or 0.0) * (_GEFORCE_FP16 if model.kind == "geforce" else 1.0))
+    brain = max(single, model.bf16_tflops or 0.0)
+    ceilings = {
+        "matrix-product-fp16": half,
+        "matrix-product-bf16": brain,
+        "matrix-product-int8": max(_NARROW * half, _NARROW * brain, _INT8_OF_FP32 * model.fp32_tflops),
+        "matrix-product-fp8": max(_NARROW * half, _NARROW * brain),
+        "convolution-fp32": _FAST_CONVOLUTION * single,
+        "convolution-fp16": _FAST_CONVOLUTION * half,
+    }
+    return ceilings.get(part.name, single)
+
+
 def figures(gpu: Gpu, matrix: Matrix) -> GpuModel | None:
-    """The matrix's row of this very product, None for a part of a GPU and for a name that only resembles one."""
-    if isinstance(gpu.modes, GpuModes) and gpu.modes.virtualization == "vgpu":
+    """The matrix's row of this very product, None for a part of a GPU and for a name that only resembles one.
+
+    A GPU with MIG gives no job all of itself, also where its instances are not listed.
+    """
+    if isinstance(gpu.modes, GpuModes) and (gpu.modes.virtualization == "vgpu" or gpu.modes.mig):
         return None
     model = matrix.gpu(gpu.name) if gpu.name else None
     if (model is None or isinstance(model, Unlisted)) and gpu.pci_device:
@@ -91,6 +152,8 @@ def _of_datasheet(part: Part, model: GpuModel | None, smoke: Smoke) -> tuple[flo
     if peak is None or model is None or smoke.mig is not None:
         return None
     value: float | None = getattr(model, peak)
+    if part.name == "matrix-product-fp16" and value and model.fp32_tflops:
+        value = max(value, model.fp32_tflops)  # GPUs without fast fp16 (Pascal) compute it in fp32
     return (value, f"datasheet of {model.name}") if value else None
 
 

@@ -41,6 +41,7 @@ def test_right_parts_with_a_figure_are_compared_and_no_others() -> None:
     "gpu",
     [
         {"modes": f.GpuModes(source="NVML", virtualization="vgpu")},
+        {"modes": f.GpuModes(source="NVML", mig=True)},
         {"name": "NVIDIA H100 80GB HBM3 MIG 1g.10gb", "pci_device": None},
         {"name": "Imaginary 9000", "pci_device": None},
     ],
@@ -61,3 +62,11 @@ def test_a_link_that_is_not_known_promises_nothing() -> None:
 def test_a_mig_instance_has_no_figure_of_its_own() -> None:
     job = msgspec.structs.replace(proved("torch"), parts=PARTS, mig="MIG-1")
     assert [one.part for one in all_speeds(change(GOOD, smokes=(job,)), load())] == ["copy-to-gpu-pinned"]
+
+
+def test_a_gpu_without_fast_fp16_promises_what_it_does_in_fp32() -> None:
+    part = f.Part(name="matrix-product-fp16", holds=True, rate=10.0, unit="TFLOP/s")
+    job = msgspec.structs.replace(proved("torch"), parts=(part,))
+    facts = with_gpu(change(GOOD, smokes=(job,)), name="NVIDIA GeForce GTX 1080 Ti", pci_device="1b06")
+    (speed,) = all_speeds(facts, load())
+    assert (speed.promised, round(speed.share, 2)) == (11.3, 0.88)

@@ -720,7 +720,8 @@ def _speed_row(report: Report) -> Iterator[Row]:
     told = [speed_words(listed[name]) for name in _SHOWN_SPEEDS if name in listed]
     several = len({one.gpu for one in report.speeds}) > 1
     which = f"GPU {slowest.gpu}, the slowest: " if several else ""
-    mark = Mark.WARNING if report.findings_of("smoke-slow") else Mark.OK
+    doubtful = report.findings_of("smoke-slow") or report.findings_of("smoke-too-fast")
+    mark = Mark.WARNING if doubtful else Mark.OK
     yield Row("Speed", which + ", ".join(told or [speed_words(slowest)]), mark)
 
 

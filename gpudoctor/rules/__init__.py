@@ -114,6 +114,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "smoke-hang",
         "smoke-ran-on-cpu",
         "smoke-failed",
+        "smoke-too-fast",
         "smoke-slow",
         "framework-import-failed",
         "requirement-not-met",

@@ -16,7 +16,8 @@ programs on the GPU, and at the link.
 After a training job on the GPU, matrix products in each number format and copies are timed and compared with the
 datasheet in the compatibility matrix, pinned copies with the PCIe link's highest generation. Below 40 %, for copies
 over PCIe below 30 %, it is slow. The throttle reasons are those that NVML told while the job ran. MIG instances,
-vGPUs and GPUs on which other programs were found are not judged.
+vGPUs and GPUs on which other programs were found are not judged, nor are timings that the GPU cannot have reached
+(smoke-too-fast).
 
 ## Sources
 - https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html
@@ -33,7 +34,7 @@ from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJu
 from gpudoctor.matrix import Matrix
 from gpudoctor.remedies import Run
 from gpudoctor.rules._throttling import REASONS
-from gpudoctor.speed import Speed, speeds
+from gpudoctor.speed import Speed, impossible, speeds
 from gpudoctor.words import name_of
 
 RULE = Rule(severity=Severity.WARNING)
@@ -58,6 +59,8 @@ def far_below_the_promise(
     measured = speeds(smoke, gpu, matrix)
     if not measured:
         return NotJudged("there is no figure to compare with")
+    if impossible(smoke, gpu, matrix):
+        return NotJudged("its timings are beyond what the GPU can do")
     slow = [speed for speed in measured if speed.share < (_SLOW_OVER_PCIE if "PCIe" in speed.promise else _SLOW)]
     if not slow:
         return Passed("; ".join(_words(speed) for speed in measured))
