@@ -13,8 +13,8 @@ Reload nvidia-uvm, or reboot. For machines that are suspended often, let the dri
 (NVreg_PreserveVideoMemoryAllocations=1 with the services nvidia-suspend, nvidia-resume and nvidia-hibernate).
 
 ## How it is detected
-cuInit returns 999 although NVML works and the device nodes can be opened; or a failure of CUDA that began with a
-suspend.
+cuInit returns 999 although NVML lists the GPUs and the device nodes can be opened; or a failure of CUDA that began
+with a suspend.
 
 ## Sources
 - https://download.nvidia.com/XFree86/Linux-x86_64/580.65.06/README/powermanagement.html
@@ -58,7 +58,9 @@ def unknown_error_though_all_is_there(
     if wsl and wsl.version:
         return NotApplicable("WSL has no nvidia-uvm")
     in_order = all((node := nodes.node(path)) and node.opens is None for path in _NODES)
-    if nvml.result != "NVML_SUCCESS" or not in_order or (gpus and any(gpu.error for gpu in gpus.gpus)):
+    # nvmlInit works with a driver that then cannot even count its GPUs.
+    listed = gpus is not None and gpus.gpus and not any(gpu.error for gpu in gpus.gpus)
+    if nvml.result != "NVML_SUCCESS" or not listed or not in_order:
         return NotApplicable("NVML or the device nodes are not in order")
     return Found(
         title="CUDA fails with an unknown error (999) though the driver and its device nodes are in order.",

@@ -17,6 +17,12 @@ def test_999_with_all_in_order_is_a_broken_state() -> None:
     assert found(facts, RULE).fixes[0].commands == ("sudo modprobe -r nvidia_uvm", "sudo modprobe nvidia_uvm")
 
 
+def test_an_nvml_that_cannot_count_its_gpus_is_not_in_order() -> None:
+    cuda = f.CudaDriver(source="libcuda", result="CUDA_ERROR_UNKNOWN", code=999)
+    uncounted = f.Missing("unreadable", "NVML_ERROR_UNKNOWN", "nvmlDeviceGetCount")
+    assert outcome(change(cuda=cuda, gpus=uncounted, smokes=()), RULE) == "not-applicable"
+
+
 @pytest.mark.parametrize(
     "text",
     [
