@@ -24,7 +24,7 @@ By XLA's own words.
 from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Interpreter, Message, Toolkits
+from gpudoctor.facts import Build, Frameworks, Interpreter, Message, Toolkits
 from gpudoctor.findings import Confidence, Found, Severity, Verdict
 from gpudoctor.remedies import InstallPackages, Remedy, Run, SetVariable
 from gpudoctor.rules._conda import conda_install
@@ -51,9 +51,9 @@ _LIKELY = (
 
 @RULE.detector
 def xla_says_so(
-    message: Message, build: Build | None, toolkits: Toolkits | None, interpreter: Interpreter | None
+    message: Message, frameworks: Frameworks | None, toolkits: Toolkits | None, interpreter: Interpreter | None
 ) -> Verdict:
-    """XLA looked for libdevice or ptxas in vain."""
+    """XLA looked for libdevice or ptxas in vain. Which framework's XLA, a message does not always tell."""
     certain = first_match(_CERTAIN, message.text)
     text = certain or first_match(_LIKELY, message.text)
     if text is None:
@@ -64,13 +64,21 @@ def xla_says_so(
         else "XLA does not find ptxas of the CUDA toolkit.",
         detail=text,
         evidence=(cite("message", text, message),),
-        remedies=_remedies(build, toolkits, interpreter),
+        remedies=_remedies(_cuda(message, frameworks), toolkits, interpreter),
         severity=Severity.ERROR if certain else Severity.WARNING,
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
     )
 
 
-def _remedies(build: Build | None, toolkits: Toolkits | None, interpreter: Interpreter | None) -> tuple[Remedy, ...]:
+def _cuda(message: Message, frameworks: Frameworks | None) -> str | None:
+    """The major version of CUDA that is meant, None where it is not known, or where two builds may be meant."""
+    names = (message.framework,) if message.framework else RULE.frameworks
+    builds = [one.build for one in frameworks.frameworks if one.name in names] if frameworks else []
+    majors = {build.cuda.split(".")[0] for build in builds if isinstance(build, Build) and build.cuda}
+    return majors.pop() if len(majors) == 1 else None
+
+
+def _remedies(cuda: str | None, toolkits: Toolkits | None, interpreter: Interpreter | None) -> tuple[Remedy, ...]:
     here = next((t for t in (toolkits.toolkits if toolkits else ()) if t.path.startswith("/") and t.nvcc), None)
     flags: tuple[Remedy, ...] = ()
     if here:
@@ -85,10 +93,7 @@ def _remedies(build: Build | None, toolkits: Toolkits | None, interpreter: Inter
             ),
             *flags,
         )
-    if build is None or not build.cuda:
-        return flags or (_BY_HAND,)
-    major = build.cuda.split(".")[0]
-    if major == "12":
+    if cuda == "12":
         wheel = InstallPackages(requirements=("nvidia-cuda-nvcc-cu12",), title="Install ptxas and libdevice beside it")
         return (wheel, *flags)
     return flags or (_BY_HAND,)
