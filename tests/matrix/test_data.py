@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -259,13 +260,24 @@ def test_capabilities_are_in_order(matrix: Matrix) -> None:
 
 
 def test_what_a_diagnosis_needs_loads_fast() -> None:
-    """Drivers, toolkits, GPUs and torch in under 10 ms (the best of several, the machine may be busy)."""
+    """Drivers, toolkits, GPUs and torch in less than half the time that Python's own parser takes for all files.
 
-    def seconds() -> float:
+    It is a seventh (1.2 ms) on a quiet machine. The best of several in processor time: it may be busy, or slow.
+    """
+
+    def typed() -> None:
         fresh = Matrix(data_folder())
-        start = time.perf_counter()
         tables = fresh.torch_releases, fresh.gpus, fresh.toolkits, fresh.driver_branches, fresh.architectures
         assert all(tables)
-        return time.perf_counter() - start
 
-    assert min(seconds() for _ in range(7)) < 0.010
+    def plain() -> None:
+        for path in data_folder().glob("*.jsonl"):
+            assert all(json.loads(line) for line in path.read_text("utf-8").splitlines())
+
+    def seconds(work: Callable[[], None]) -> float:
+        start = time.process_time()
+        work()
+        return time.process_time() - start
+
+    rounds = [(seconds(typed), seconds(plain)) for _ in range(7)]
+    assert min(one for one, _ in rounds) < min(other for _, other in rounds) / 2
