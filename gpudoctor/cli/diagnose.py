@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from gpudoctor.cli import options
+from gpudoctor.cli.again import again
 from gpudoctor.cli.console import whole_streams
 from gpudoctor.cli.options import Format, checked_time_limit
 from gpudoctor.cli.reporting import Output, Seen, collected, finished
@@ -20,6 +21,7 @@ _MOST_FACTS = 64 << 20  # bytes; those of a large machine are some hundred kilob
 
 
 def diagnose(
+    context: typer.Context,
     quick: Annotated[
         bool, typer.Option("--quick", help="Static facts and driver calls only: no framework import, no training.")
     ] = False,
@@ -49,7 +51,16 @@ def diagnose(
     settings = configured()
     silent = silenced(ignore or (), settings)
     wanted = Output(
-        _format(format, ticket), output, threshold(fail_on, settings), verbose, not no_redact, save_facts, copy, preview
+        format=_format(format, ticket),
+        file=output,
+        fail_on=threshold(fail_on, settings),
+        verbose=verbose,
+        redact=not no_redact,
+        save_facts=save_facts,
+        copy=copy,
+        preview=preview,
+        ticket=again(context, "--ticket"),
+        here=from_facts is None,
     )
     wanted.check()
     request = Request(

@@ -451,13 +451,14 @@ def _exit_code(job: Job, report: Report) -> int:
 
 
 def _tell(job: Job, code: int, report: Report) -> None:
+    from gpudoctor.cli.called import program
     from gpudoctor.preflight.sentences import account, refusal
 
     if job.report is not None:
         _write(job.report, _rendered(job, report))
     if job.save_facts is not None:
         _write(job.save_facts, _facts(job, report))
-    text = refusal(report) if code else ""
+    text = refusal(report, program()) if code else ""
     _say(text + (account(report) if job.verbose else ""))
     if code and os.environ.get("KUBERNETES_SERVICE_HOST"):
         _leave_message(text)

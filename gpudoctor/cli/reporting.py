@@ -17,6 +17,7 @@ import typer
 
 from gpudoctor import __version__
 from gpudoctor.children import Limits
+from gpudoctor.cli.called import program
 from gpudoctor.cli.clipboard import copy
 from gpudoctor.cli.console import emit, say, style, writable
 from gpudoctor.cli.files import write_whole
@@ -49,7 +50,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Output:
-    """Where the report goes, in which form, and what it makes of the exit code."""
+    """Where the report goes, in which form, and what it makes of the exit code.
+
+    ``ticket`` is the command that makes the ticket of the same report; ``here``: this machine is looked at.
+    """
 
     format: Format
     file: Path | None
@@ -59,6 +63,8 @@ class Output:
     save_facts: Path | None = None
     copy: bool = False
     preview: bool = False
+    ticket: str = ""
+    here: bool = True
 
     def check(self) -> None:
         """Raises typer.BadParameter for a file that cannot be written, before anything is looked at."""
@@ -152,12 +158,15 @@ def _failed(fault: Exception, facts: Facts, seconds: float) -> Report:
 def _rendered(report: Report, output: Output, format: Format) -> tuple[Report, str]:  # noqa: A002
     """The report as text; the one that could be rendered, which says what failed where this one cannot be."""
     from gpudoctor.render import Options, render
+    from gpudoctor.render.page import Calls
 
     look = style(sys.stdout, os.environ, verbose=output.verbose)
     if output.file is not None:
         look = msgspec.structs.replace(look, colour=False, unicode=True)
     identity = None if format is Format.TERMINAL else _identity()  # what only oneself sees hides nothing
-    options = Options(style=look, fail_on=output.fail_on.value, redact=output.redact, identity=identity)
+    called = program()
+    calls = Calls(program=called, there=called if output.here else "gpudoctor", ticket=output.ticket)
+    options = Options(style=look, fail_on=output.fail_on.value, redact=output.redact, identity=identity, calls=calls)
     try:
         return report, render(report, format.value, options=options)
     except Exception as error:

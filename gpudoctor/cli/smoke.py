@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gpudoctor.cli import options
+from gpudoctor.cli.again import again
 from gpudoctor.cli.console import emit, whole_streams
 from gpudoctor.cli.nodes import NodeRankOption, NodesOption, RdzvOption, lines, taken
 from gpudoctor.cli.options import Format, checked_time_limit
@@ -31,6 +32,7 @@ class Precision(str, Enum):
 
 
 def smoke(
+    context: typer.Context,
     framework: Annotated[
         list[options.Framework] | None,
         typer.Option("--framework", help="Train in this framework only. Repeatable; default: all that are installed."),
@@ -79,7 +81,17 @@ def smoke(
         return 0
     settings = configured()
     silent = silenced(ignore or (), settings)
-    wanted = Output(format, output, threshold(fail_on, settings), verbose, not no_redact, save_facts, copy, preview)
+    wanted = Output(
+        format=format,
+        file=output,
+        fail_on=threshold(fail_on, settings),
+        verbose=verbose,
+        redact=not no_redact,
+        save_facts=save_facts,
+        copy=copy,
+        preview=preview,
+        ticket=again(context, "--format", "markdown"),
+    )
     wanted.check()
     request = Request(
         source="command line",

@@ -129,15 +129,18 @@ def _bytes(name: str) -> bytes:
 
 
 def _options(fail_on: FailOn, output: Path | None, *, verbose: bool, redact: bool) -> Options:
+    from gpudoctor.cli.called import program
     from gpudoctor.privacy import identify
     from gpudoctor.render import Options
+    from gpudoctor.render.page import Calls
 
     look = style(sys.stdout, os.environ, verbose=verbose)
     if output is not None:
         look = msgspec.structs.replace(look, colour=False, unicode=True)
     # The names of whoever triages are hidden too, but ~ in a paste is the home folder of the paste's writer.
     identity = identify({name: value for name, value in os.environ.items() if "USER" in name}, platform.node())
-    return Options(style=look, fail_on=fail_on.value, redact=redact, identity=identity)
+    calls = Calls(program=program(), ticket="")  # it was one
+    return Options(style=look, fail_on=fail_on.value, redact=redact, identity=identity, calls=calls)
 
 
 _FORMATS: dict[TriageFormat, Format] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gpudoctor.findings import Finding, Fix, Report, Severity
@@ -12,9 +13,12 @@ _MOST_CAUSES = 3
 _MOST_COMMANDS = 4
 
 
-def refusal(report: Report) -> str:
-    """Why a place is not fit, or why that cannot be told. Several lines, without control characters."""
-    lines = _undetermined(report) if report.status == "undetermined" else _not_fit(report)
+def refusal(report: Report, program: str = "gpudoctor") -> str:
+    """Why a place is not fit, or why that cannot be told. Several lines, without control characters.
+
+    ``program``: how gpudoctor is called here.
+    """
+    lines = _undetermined(report, program) if report.status == "undetermined" else _not_fit(report, program)
     return "\n".join(escape(line) for line in lines) + "\n"
 
 
@@ -31,7 +35,7 @@ def _line(one: Met | NotMet | NotJudged) -> str:
     return f"{one.requirement}: {'met' if isinstance(one, Met) else 'not met'}: {one.found}"
 
 
-def _not_fit(report: Report) -> Iterator[str]:
+def _not_fit(report: Report, program: str) -> Iterator[str]:
     causes = _causes(report)
     if not causes:
         yield "gpudoctor: not fit for this job"
@@ -49,10 +53,10 @@ def _not_fit(report: Report) -> Iterator[str]:
     for fix in first.fixes[:1]:
         yield from _fix(fix)
     for settling in dict.fromkeys(command for one in report.candidates for command in one.settled_by):
-        yield f"  To settle it: {settling}"
+        yield f"  To settle it: {_called(settling, program)}"
     for other in causes[1:_MOST_CAUSES]:
         yield f"  Also: {other.rule}: {other.title}"
-    yield f"  More: gpudoctor explain {first.rule}"
+    yield f"  More: {program} explain {first.rule}"
 
 
 def _causes(report: Report) -> list[Finding]:
@@ -79,9 +83,13 @@ def _fix(fix: Fix) -> Iterator[str]:
         yield f"    {fix.note}"
 
 
-def _undetermined(report: Report) -> Iterator[str]:
+def _undetermined(report: Report, program: str) -> Iterator[str]:
     yield "gpudoctor: it cannot be told whether this place is fit for the job"
     for one in report.unknown[:_MOST_CAUSES]:
         yield f"  {one.what}: {one.why}"
     for command in tuple(dict.fromkeys(command for one in report.unknown for command in one.settled_by))[:1]:
-        yield f"  To settle it: {command}"
+        yield f"  To settle it: {_called(command, program)}"
+
+
+def _called(command: str, program: str) -> str:
+    return re.sub(r"^gpudoctor(?= |$)", lambda _: program, command)

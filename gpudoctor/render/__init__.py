@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from gpudoctor.findings import Report
-from gpudoctor.render.page import Style
+from gpudoctor.render.page import Calls, Style
 from gpudoctor.wire import FailOn
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class Options:
     """How to render: ``redact`` holds for every format but the terminal's, ``fail_on`` decides the exit code told.
 
     ``identity`` are the names to hide that no pattern knows; ``compact`` puts a JSON report on one line.
+    ``calls`` are for the terminal's format: the others may be read where gpudoctor is called otherwise.
     """
 
     style: Style = field(default_factory=Style)
@@ -28,6 +29,7 @@ class Options:
     redact: bool = True
     identity: Identity | None = None
     compact: bool = False
+    calls: Calls = field(default_factory=Calls)
 
 
 def render(report: Report, format: Format, *, options: Options) -> str:  # noqa: A002 - the option's own name
@@ -43,7 +45,7 @@ def renderer(format: Format) -> Callable[[Report, Options], str]:  # noqa: A002
 def _terminal() -> Callable[[Report, Options], str]:
     from gpudoctor.render.terminal import terminal
 
-    return lambda report, options: terminal(report, options.style)
+    return lambda report, options: terminal(report, options.style, options.calls)
 
 
 def _json() -> Callable[[Report, Options], str]:

@@ -28,6 +28,22 @@ class Style(Record, frozen=True, kw_only=True):
     verbose: bool = False
 
 
+class Calls(Record, frozen=True, kw_only=True):
+    """How the reader calls gpudoctor: ``program`` here, ``there`` on the machine that the report is about.
+
+    ``ticket`` makes the ticket of this very report; empty where there is nothing to call for it.
+    """
+
+    program: str = "gpudoctor"
+    there: str = "gpudoctor"
+    ticket: str = "gpudoctor diagnose --ticket"
+
+    def on_the_machine(self, command: str) -> str:
+        """A command of a report as it is typed on its machine."""
+        name, space, rest = command.partition(" ")
+        return f"{self.there}{space}{rest}" if name == "gpudoctor" else command
+
+
 _GLYPHS = {Mark.OK: "✓", Mark.FAULT: "✗", Mark.WARNING: "!", Mark.UNKNOWN: "?", Mark.NOTE: "–"}
 _ASCII_GLYPHS = {Mark.OK: "ok", Mark.FAULT: "FAIL", Mark.WARNING: "!", Mark.UNKNOWN: "?", Mark.NOTE: "-"}
 _COLOURS = {
@@ -47,8 +63,9 @@ def styled(words: str, style: str) -> Text:
 class Page:
     """Lines of text in the making. All text that comes in is escaped here, and nowhere drawn past this class."""
 
-    def __init__(self, style: Style) -> None:
+    def __init__(self, style: Style, calls: Calls | None = None) -> None:
         self.style = style
+        self.calls = calls or Calls()
         self.width = max(_NARROWEST, min(style.width, WIDEST))
         self.narrow = self.width < 64
         self._lines: list[Text] = []
@@ -75,6 +92,10 @@ class Page:
         """A command: one line, unchanged but for characters that cannot be seen."""
         shown = text.escape(words)
         return styled(shown if self.style.unicode else text.exact_ascii(shown), style)
+
+    def command(self, words: str) -> Text:
+        """A command for the machine that the report is about."""
+        return self.exact(self.calls.on_the_machine(words), "bold")
 
     def glyph(self, mark: Mark) -> Text:
         glyphs = _GLYPHS if self.style.unicode else _ASCII_GLYPHS

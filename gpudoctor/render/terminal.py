@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gpudoctor.findings import Finding, Fix, Report, Severity
 from gpudoctor.render import summary, text
-from gpudoctor.render.page import Page, Style, styled
+from gpudoctor.render.page import Calls, Page, Style, styled
 from gpudoctor.render.summary import MARK_OF, Mark, Row
 
 _LIKE_IT = 3
@@ -21,9 +21,9 @@ _DETAIL_LINES = 30
 _SMALLEST_COLUMN = 26
 
 
-def terminal(report: Report, style: Style) -> str:
+def terminal(report: Report, style: Style, calls: Calls | None = None) -> str:
     """The whole report as text, ending with a line feed."""
-    page = Page(style)
+    page = Page(style, calls)
     for section in (_verdict,) if report.unreadable else _SECTIONS:
         section(page, report)
     return page.text()
@@ -54,7 +54,7 @@ def _verdict(page: Page, report: Report) -> None:
 def _other_environments(page: Page, report: Report) -> None:
     for told, command in summary.other_environments(report.facts):
         _labelled(page, "Nearby", page.prose(told))
-        page.line(Text(" " * (_column(page) + 2)) + page.exact(command, "bold"))
+        page.line(Text(" " * (_column(page) + 2)) + page.command(command))
     page.blank()
 
 
@@ -125,7 +125,7 @@ def _fix(page: Page, report: Report, fix: Fix, label: str) -> None:
     if fix.commands:
         page.paragraph(page.prose(f"{_capital(summary.place(report, fix.where))}:"), _column(page))
     for command in fix.commands:
-        page.line(Text(" " * (_column(page) + 2)) + page.exact(command, "bold"))
+        page.line(Text(" " * (_column(page) + 2)) + page.command(command))
     for line in fix.note.splitlines():
         page.paragraph(page.prose(line), _column(page))
     if fix.risk:
@@ -158,7 +158,7 @@ def _commands(page: Page, label: str, commands: Sequence[str]) -> None:
         page.line(_label(page, label))
     for position, command in enumerate(commands):
         first = _label(page, label) if position == 0 and not page.narrow else Text(" " * _column(page))
-        page.line(first + page.exact(command, "bold"))
+        page.line(first + page.command(command))
 
 
 # -------------------------------------------------------------------------------------------- other findings
@@ -357,9 +357,9 @@ def _end(page: Page, report: Report) -> None:
     page.with_aside(page.prose(summary.counts(report) + pointer), time, first=Text("  "), hang=2)
     rule = _first_rule(report)
     if rule:
-        page.line(Text("  More: ") + page.exact(f"gpudoctor explain {rule}", "bold"))
-    if report.status in ("broken", "undetermined") and report.source == "machine":
-        page.line(Text("  Ticket: ") + page.exact("gpudoctor diagnose --ticket", "bold"))
+        page.line(Text("  More: ") + page.exact(f"{page.calls.program} explain {rule}", "bold"))
+    if report.status in ("broken", "undetermined") and report.source == "machine" and page.calls.ticket:
+        page.line(Text("  Ticket: ") + page.exact(page.calls.ticket, "bold"))
 
 
 def _first_rule(report: Report) -> str | None:

@@ -10,9 +10,10 @@ from typing import Any, get_args
 from gpudoctor.findings import Report
 from gpudoctor.privacy import Identity, identify, redact_report
 from gpudoctor.render import Format, Options, render
-from gpudoctor.render.page import Style
+from gpudoctor.render.page import Calls, Style
 
 _WIDTH = 100
+_CALLS = Calls(ticket='report.render("markdown")')
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,7 +23,7 @@ class View:
     report: Report
 
     def __str__(self) -> str:
-        return render(self.report, "terminal", options=Options(style=Style(width=_WIDTH)))
+        return render(self.report, "terminal", options=Options(style=Style(width=_WIDTH), calls=_CALLS))
 
     __repr__ = __str__
 
@@ -45,7 +46,7 @@ def as_text(report: Report, format: Format, *, redact: bool) -> str:  # noqa: A0
     """The report in one of the formats of the command line. Raises ValueError for another one."""
     if format not in get_args(Format):
         raise ValueError(f"{format!r} is no format of a report: {', '.join(get_args(Format))}")
-    options = Options(style=Style(width=_WIDTH), redact=redact, identity=_identity(report))
+    options = Options(style=Style(width=_WIDTH), redact=redact, identity=_identity(report), calls=_CALLS)
     shown = view(report, redact=redact).report if format == "terminal" else report
     return render(shown, format, options=options)
 

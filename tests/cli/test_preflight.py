@@ -70,7 +70,7 @@ def test_a_place_that_is_not_fit_says_cause_and_fix_in_a_few_lines_on_stderr(hom
         "  Fix: Switch MIG on for GPU 0",
         "    sudo nvidia-smi -i 0 -mig 1",
         "    A GPU without it cannot be switched.",
-        "  More: gpudoctor explain requirement-not-met",
+        f"  More: {shlex.join([sys.executable, '-m', 'gpudoctor'])} explain requirement-not-met",
     ]
 
 
