@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
+import re
 
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
@@ -58,6 +61,21 @@ _COLOURS = {
 def styled(words: str, style: str) -> Text:
     """Text in that style, which text appended to it does not inherit."""
     return Text.assemble((words, style))
+
+
+def _breaks(words: str, room: int) -> list[int]:
+    """Where lines of that many columns begin. A word that is too long is broken, an address is not: it is copied."""
+    found, column = [], 0
+    for match in re.finditer(r"\S+\s*", words):
+        word = match[0].rstrip()
+        if column and column + cell_len(word) > room:
+            found.append(match.start())
+            column = 0
+        pieces = [word] if "://" in word else chop_cells(word, room) or [word]
+        ends = list(itertools.accumulate(map(len, pieces), initial=match.start()))
+        found += ends[1:-1]
+        column += cell_len(pieces[-1]) + len(match[0]) - len(word)
+    return found
 
 
 class Page:
@@ -120,7 +138,7 @@ class Page:
         return [first + pieces[0], *(Text(" " * hang) + piece for piece in pieces[1:])]
 
     def _pieces(self, content: Text, room: int) -> list[Text]:
-        pieces = list(content.wrap(self._console, room, overflow="fold")) or [Text()]
+        pieces = list(content.divide(_breaks(content.plain, room))) or [Text()]
         for piece in pieces:
             piece.rstrip()
         return pieces

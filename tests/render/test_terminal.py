@@ -725,6 +725,18 @@ def test_nothing_but_a_command_is_wider_than_the_terminal(make: Any, width: int)
     assert [line for line in wide if not any(command in line for command in commands)] == []
 
 
+@pytest.mark.parametrize("width", [24, 40, 80, 100])
+def test_an_address_stays_whole_to_be_opened_and_a_longer_word_is_broken(width: int) -> None:
+    report = reports.no_gpu()
+    address = f"https://docs.nvidia.com/{'long/' * 30}index.html"
+    detail = f"Read ({address}) and {'x' * 150} first."
+    (finding, *others) = report.findings
+    text = terminal(replace(report, findings=(replace(finding, detail=detail), *others)), Style(width=width))
+    assert f"({address})" in text
+    assert "x" * (width - 1) not in text
+    assert "x" * 150 in re.sub(r"\s", "", text)
+
+
 def test_markup_is_text() -> None:
     report = reports.broken()
     gpu = replace(report.facts.known_gpus()[0], name="[red]GPU[/red] [link=x]y[/link] :smile:")
