@@ -686,7 +686,7 @@ def _interpreter(g: _Gathered, system: System | Missing) -> Interpreter | Missin
         executable=executable.value if executable else "python",
         version=version.value,
         prefix=prefix.value if prefix else PLACE,
-        environment="conda" if prefix else "unknown",
+        environment="conda" if prefix or (tool and tool.value == "pixi") else "unknown",
         environment_path=prefix.value if prefix else None,
         tool=tool.value if tool else "conda" if prefix else None,
         free_threaded=version.value.endswith("t"),

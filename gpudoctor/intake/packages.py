@@ -1,4 +1,4 @@
-"""Lists of packages: pip list, pip freeze, pip show, uv pip list, poetry show, conda list, conda env files."""
+"""Lists of packages: pip list, pip freeze, pip show, uv pip list, conda list, environment files, and projects' own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from gpudoctor.intake.paste import Paste
 from gpudoctor.intake.pieces import Piece, Said, SeenPackage, Trust
+from gpudoctor.intake.projects import read_projects
 
 _VERSION = r"[vV]?\d[\w.!+*-]{0,80}"
 _FREEZE = re.compile(rf"([A-Za-z0-9][\w.-]{{0,80}})(?:\[[\w,-]{{1,60}}\])?===?({_VERSION})(?=$|[ ;#,])")
@@ -29,6 +30,7 @@ _SHOW = ("Name:", "Version:", "Summary:", "Home-page:", "Author:", "Author-email
 def read_packages(paste: Paste) -> Iterator[Piece]:
     """All lists in the paste, one after another."""
     yield from _shown(paste)
+    yield from read_projects(paste)
     yield from _tables(paste)
     yield from _conda_rows(paste)
     yield from _freezes(paste)

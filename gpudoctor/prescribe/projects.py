@@ -137,8 +137,9 @@ def _pixi(place: Place, arguments: tuple[str, ...], *, conda: bool) -> Added:
 
 def _other_environment(place: Place) -> str | None:
     """The environment's name where it is not pixi's default one: then only its user knows the feature to change."""
-    name = (place.interpreter.prefix if place.interpreter else "").replace("\\", "/").rpartition("/.pixi/envs/")[2]
-    return None if name in ("default", "") or "/" in name else name
+    prefix = (place.interpreter.prefix if place.interpreter else "").replace("\\", "/")
+    _, told, name = prefix.rpartition("/.pixi/envs/")
+    return None if not told or name in ("default", "") or "/" in name else name
 
 
 def _by_conda(place: Place, name: str) -> bool:
