@@ -298,7 +298,7 @@ def _near_miss(size: r.Amount, total: int) -> str:
     whole = total >> 30
     decimal = total // 10**9
     return (
-        f"the driver keeps some back, and sellers count in GB: {r_size(total)} are {total / 1e9:.1f} GB; "
+        f"The driver keeps some back, and sellers count in GB: {r_size(total)} are {total / 1e9:.1f} GB; "
         f"{size.name}>={whole}GiB or {size.name}>={decimal}GB would hold"
     )
 
@@ -503,7 +503,8 @@ def _torch_cuda(asked: r.Requirement, facts: Facts) -> Judged:
             return _version(asked, f"PyTorch {build.version} is built with CUDA {cuda}", cuda, build.source, "torch")
         if build.accelerator in ("unknown", "cuda"):
             return NotJudged(requirement=asked.text, why=f"PyTorch {build.version} does not say its CUDA")
-        found = f"PyTorch {build.version} is a {build.accelerator} build, without CUDA"
+        kind = {"cpu": "CPU", "rocm": "ROCm"}.get(build.accelerator, build.accelerator)
+        found = f"PyTorch {build.version} is a {kind} build, without CUDA"
         return NotMet(requirement=asked.text, found=found, source=build.source, absent=True, framework="torch")
 
     return _build(asked, "torch", facts, of)

@@ -211,7 +211,8 @@ def _bytes(name: str, size: str) -> int:
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([A-Za-z]*)", size)
     unit = _UNITS.get(found[2].upper()) if found else None
     if found is None or unit is None:
-        hint = f" Write {found[1]}GiB or {found[1]}GB." if found else f" Write it as {name}>=16GiB."
+        bare = found is not None and not found[2]
+        hint = f" Write {size}GiB or {size}GB." if bare else f" Write it as {name}>=16GiB."
         raise RequirementError(f"{name}: {size!r} is no size with a unit (GiB, GB, MiB, MB).{hint}")
     return round(float(found[1]) * unit)
 

@@ -78,7 +78,7 @@ FAILS: dict[str, tuple[str, f.Facts, str]] = {
     "driver": ("driver>=590", GOOD, "driver 580.65.06"),
     "cuda": ("cuda>=13.1", GOOD, "the driver's CUDA is 13.0"),
     "torch": ("torch<2.13", GOOD, "PyTorch 2.13.0+cu130"),
-    "torch-cuda": ("torch-cuda>=12.4", TORCH_CPU, "PyTorch 2.13.0+cpu is a cpu build, without CUDA"),
+    "torch-cuda": ("torch-cuda>=12.4", TORCH_CPU, "PyTorch 2.13.0+cpu is a CPU build, without CUDA"),
     "tensorflow": ("tensorflow>=2.22", GOOD, "TensorFlow 2.21.0"),
     "jax": ("jax>=0.5", GOOD, "JAX is not installed in /home/ann/venv"),
     "nccl": ("nccl>=2.30", GOOD, "PyTorch 2.13.0+cu130 has NCCL 2.29.7"),

@@ -42,6 +42,7 @@ def test_a_requirement_has_one_spelling(text: str, spelled: list[str]) -> None:
         ("no-warning", "'no-warning' is no requirement. Did you mean no-warnings?"),
         ("torchcuda>=12", "Did you mean torch-cuda?"),
         ("vram>=40", "vram: '40' is no size with a unit (GiB, GB, MiB, MB). Write 40GiB or 40GB."),
+        ("vram>=1PiB", "vram: '1PiB' is no size with a unit (GiB, GB, MiB, MB). Write it as vram>=16GiB."),
         ("vram", "vram needs a size; write it as vram>=16GiB."),
         ("vram 40GiB", "'vram 40GiB' is no requirement."),
         ("gpus=2", "'gpus=2' cannot be read; write it as gpus>=2."),

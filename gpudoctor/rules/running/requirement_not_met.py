@@ -160,14 +160,18 @@ def _driver_for(cuda: str | None, matrix: Matrix) -> InstallDriver:
     return InstallDriver(minimum=None if known is None or isinstance(known, Unlisted) else known.version)
 
 
-def _torch(asked: Versioned, matrix: Matrix, gpus: Gpus | None, driver: DriverCuda | None) -> InstallBuild:
+def _torch(asked: Versioned, matrix: Matrix, gpus: Gpus | None, driver: DriverCuda | None) -> Remedy:
     """The newest release that the requirement allows, as a build for this driver and these GPUs."""
-    allowed = [one.release for one in matrix.torch_releases if one.on_package_index and asked.holds(one.release)]
+    known = [one.release for one in matrix.torch_releases if one.on_package_index]
+    allowed = [release for release in known if asked.holds(release)]
+    if not allowed:
+        note = f"No release that is known here meets it; the newest one is {known[-1]}."
+        return Run(title=f"Change the requirement {asked.text}", where="environment", note=note)
     found = (gpu.capability for gpu in (gpus.gpus if gpus else ()))
     capabilities = tuple(dict.fromkeys(one.value for one in found if isinstance(one, GpuCapability)))
     return InstallBuild(
         framework="torch",
-        release=allowed[-1] if allowed else None,
+        release=allowed[-1],
         capabilities=capabilities,
         driver_cuda=driver.version if driver else None,
     )

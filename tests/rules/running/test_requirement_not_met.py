@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -34,9 +35,15 @@ def test_a_sound_machine_that_has_less_is_told_so_with_the_near_miss() -> None:
     finding = found(facts, RULE)
     assert finding.title == "This machine does not meet vram>=80GiB: GPU 0 (NVIDIA H100 80GB HBM3): 79.6 GiB."
     assert finding.detail == (
-        "the driver keeps some back, and sellers count in GB: 79.6 GiB are 85.5 GB; "
+        "The driver keeps some back, and sellers count in GB: 79.6 GiB are 85.5 GB; "
         "vram>=79GiB or vram>=85GB would hold"
     )
+
+
+def test_no_build_is_advised_that_would_not_meet_the_requirement_either() -> None:
+    (fix,) = found(requiring("torch>=99"), RULE).fixes
+    assert (fix.title, fix.commands) == ("Change the requirement torch>=99", ())
+    assert re.fullmatch(r"No release that is known here meets it; the newest one is 2\.\d+\.\d+\.", fix.note)
 
 
 def test_what_the_machine_has_is_passed_with_what_was_seen() -> None:
