@@ -22,7 +22,7 @@ from gpudoctor.render import Format
 from gpudoctor.render.html import fragment
 from gpudoctor.render.page import Page, Style
 from tests import reports
-from tests.cli.run import ROOT, children_of
+from tests.cli.run import ROOT, survivors
 
 OLD_DRIVER = """\
 torch==2.6.0+cu124
@@ -176,7 +176,7 @@ def test_an_interrupt_ends_the_children_and_stays_an_interrupt(monkeypatch: pyte
 
     with pytest.raises(KeyboardInterrupt):
         gpudoctor.diagnose(quick=True, watch=interrupt)
-    assert children_of(mark) == []
+    assert survivors(mark) == []
 
 
 # ------------------------------------------------------------------------------------------------ what it shows

@@ -16,7 +16,7 @@ from gpudoctor.children import Child, Ending, Limits, kill_all
 SAY = "import json,sys\ndef say(**m):\n print('@gpudoctor ' + json.dumps(m), flush=True)\n"
 
 
-def run(program: str, *, seconds: float = 10.0, idle: float | None = None) -> tuple[list[dict[str, object]], Ending]:
+def run(program: str, *, seconds: float = 60.0, idle: float | None = None) -> tuple[list[dict[str, object]], Ending]:
     limits = Limits.within(seconds, idle)
     with Child.python(sys.executable, SAY + program, environ=dict(os.environ), limits=limits) as child:
         messages = list(child.messages())
@@ -31,7 +31,7 @@ def alive(pid: int) -> bool:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 10
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not alive(pid)
@@ -67,9 +67,9 @@ def test_an_exit_code_is_kept() -> None:
 
 def test_a_silent_idle_child_is_hung_long_before_its_deadline() -> None:
     started = time.monotonic()
-    messages, ending = run("say(a=1)\nimport time\ntime.sleep(60)", seconds=60, idle=1.0)
+    messages, ending = run("say(a=1)\nimport time\ntime.sleep(600)", seconds=600, idle=1.0)
     assert (messages, ending.how) == ([{"a": 1}], "hung")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert ending.pid is not None
     assert gone(ending.pid)
 
@@ -91,7 +91,7 @@ def test_the_deadline_ends_even_a_busy_child() -> None:
     started = time.monotonic()
     _, ending = run("while True: pass", seconds=1.0)
     assert ending.how == "timed-out"
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_the_deadline_ends_even_a_busy_child() -> None:
     ],
 )
 def test_endless_output_ends_in_bounded_memory_and_long_before_the_deadline(flood: str) -> None:
-    _, ending = run(flood, seconds=60)
-    assert ending.seconds < 30
+    _, ending = run(flood, seconds=300)
+    assert ending.seconds < 150
     assert ending.how == "flooded"
     assert sum(map(len, ending.tail)) < 1 << 20
 
@@ -123,12 +123,12 @@ def test_what_the_child_started_dies_with_it() -> None:
 def test_a_grandchild_that_holds_the_pipes_does_not_hold_us() -> None:
     program = "import subprocess\np = subprocess.Popen(['sleep', '60'], start_new_session=True)\nsay(pid=p.pid)"
     started = time.monotonic()
-    messages, ending = run(program, seconds=30)
+    messages, ending = run(program, seconds=60)
     pid = messages[0]["pid"]
     assert isinstance(pid, int)
     os.kill(pid, signal.SIGKILL)
     assert ending.how == "exited"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40  # the other one sleeps for 60
 
 
 def test_a_program_that_cannot_be_started_is_an_ending() -> None:
@@ -139,7 +139,7 @@ def test_a_program_that_cannot_be_started_is_an_ending() -> None:
 
 def test_instructions_sent_at_once_arrive_after_the_program() -> None:
     program = SAY + "say(got=json.loads(sys.stdin.readline()))"
-    limits = Limits.within(10)
+    limits = Limits.within(60)
     with Child.python(sys.executable, program, environ=dict(os.environ), limits=limits, listens=True) as child:
         child.send({"go": 1})
         assert list(child.messages()) == [{"got": {"go": 1}}]
@@ -161,7 +161,7 @@ def test_kill_all_ends_what_still_runs() -> None:
 def test_no_descriptor_stays_open_while_the_child_is_remembered() -> None:
     before = set(os.listdir("/proc/self/fd"))
     with Child.python(
-        sys.executable, SAY + "say(a=1)", environ=dict(os.environ), limits=Limits.within(10), listens=True
+        sys.executable, SAY + "say(a=1)", environ=dict(os.environ), limits=Limits.within(60), listens=True
     ) as child:
         assert list(child.messages()) == [{"a": 1}]
         assert child.ending().how == "exited"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 _LIMIT_SECONDS = 300
+_DYING_SECONDS = 10.0
+BUSY = 15.0
+"""Seconds that a busy or slow machine may take for what a run does beside waiting: to start, to judge, to end."""
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -93,6 +99,31 @@ def children_of(marker: str) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def survivors(marker: str) -> list[int]:
+    """Those that a run left behind. One that was killed may take a moment to be gone on a busy machine."""
+    end = time.monotonic() + _DYING_SECONDS
+    while (found := children_of(marker)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def wait_until(happened: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
+    """Wait for an event as long as the slowest machine may need for it. Raises AssertionError if it does not come."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, f"not after {seconds:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A free port below those that the kernel hands out by itself (ip_local_port_range): none takes it meanwhile."""
+    for port in random.sample(range(12_000, 30_000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("none of a hundred ports is free")
 
 
 def files_below(folder: Path) -> set[str]:

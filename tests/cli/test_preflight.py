@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from tests.cli.run import ROOT, Ran, children_of, command, environ, files_below, gpudoctor, imitated_torch
+from tests.cli.run import ROOT, Ran, command, environ, files_below, gpudoctor, imitated_torch, survivors, wait_until
 from tests.lab.drivers.fake import HANG, FakeGpu, Machine, describe, error, install
 from tests.lab.drivers.needs import need_compiler
 
@@ -38,6 +38,11 @@ def lab(tmp_path: Path) -> dict[str, str]:
 def machine(tmp_path: Path, described: Machine) -> dict[str, str]:
     need_compiler()
     return install(tmp_path / "machine", described)
+
+
+def at_leisure(usual: Ran, least: int) -> int:
+    """Whole seconds that are enough for what a usual run does, also on a machine that is slow or busy."""
+    return max(least, math.ceil(4 * usual.seconds))
 
 
 def preflight(home: Path, *arguments: str, **extra: str) -> Ran:
@@ -149,7 +154,8 @@ def hanging(tmp_path: Path) -> dict[str, str]:
 
 
 def test_where_it_cannot_be_told_the_command_does_not_run(home: Path, tmp_path: Path) -> None:
-    ran = preflight(home, "--time-limit", "4", "--", "echo", "ran", **hanging(tmp_path))
+    seconds = at_leisure(preflight(home, "--", "true", **machine(tmp_path / "sound", Machine())), least=4)
+    ran = preflight(home, "--time-limit", str(seconds), "--", "echo", "ran", **hanging(tmp_path))
     assert (ran.code, ran.stdout) == (3, "")
     assert ran.stderr.startswith("gpudoctor: it cannot be told whether this place is fit for the job\n")
     assert "nvmlInit" in ran.stderr
@@ -297,7 +303,7 @@ def test_help_names_every_requirement_and_option(home: Path) -> None:
 def test_a_machine_that_comes_up_is_waited_for(home: Path, tmp_path: Path) -> None:
     starting = Machine(faults={"cuInit": error(802)})
     variables = machine(tmp_path, starting)
-    argv = command("preflight", "--wait", "60s", "--", "echo", "ran")
+    argv = command("preflight", "--wait", "5m", "--", "echo", "ran")
     process = subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=home, env=environ(home, **variables)
     )
@@ -306,12 +312,14 @@ def test_a_machine_that_comes_up_is_waited_for(home: Path, tmp_path: Path) -> No
     assert waiting.startswith("gpudoctor: waiting for the fabric manager to set up NVSwitch, for at most ")
     description = Path(variables["GPUDOCTOR_LAB_MACHINE"])
     description.write_text(describe(replace(starting, faults={})), "ascii")
-    output, errors = process.communicate(timeout=90)
+    output, errors = process.communicate(timeout=400)
     assert (process.returncode, output, errors) == (0, b"ran\n", b"")
 
 
 def test_waiting_ends_with_what_is_wrong(home: Path, tmp_path: Path) -> None:
-    ran = preflight(home, "--wait", "2s", **machine(tmp_path, Machine(faults={"cuInit": error(802)})))
+    starting = machine(tmp_path, Machine(faults={"cuInit": error(802)}))
+    seconds = at_leisure(preflight(home, **starting), least=2)
+    ran = preflight(home, "--wait", f"{seconds}s", **starting)
     assert ran.code == 1
     assert [line for line in ran.stderr.splitlines() if "waiting" in line or "not fit" in line][1:] == [
         "gpudoctor: not fit for this job: fabric-manager-not-running"
@@ -331,9 +339,9 @@ def test_a_signal_ends_the_wait(home: Path, tmp_path: Path, number: signal.Signa
     assert process.stderr is not None
     assert b"waiting" in process.stderr.readline()
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert process.returncode == code
-    assert children_of(f"PREFLIGHT_TEST={home}") == []
+    assert survivors(f"PREFLIGHT_TEST={home}") == []
 
 
 # ------------------------------------------------------------------------------------------------- reports
@@ -476,8 +484,9 @@ def test_many_runs_leave_nothing_behind(home: Path, tmp_path: Path, lab: dict[st
     for index in range(RUNS):
         arguments = ("-r", "gpus>=1" if index % 2 else "gpus>=2", *(("--", "true") if index % 3 else ()))
         assert preflight(home, *arguments, **variables).code == (0 if index % 2 else 1)
-    time.sleep(0.2)
-    assert children_of(f"{mark}=1") == []
+    assert survivors(f"{mark}=1") == []
     assert files_below(home) == before
     assert files_below(temporary) == set()
-    assert set(os.listdir("/dev/shm")) <= shared
+    # Other tests of this machine have files there as well, each for its own time.
+    new = set(os.listdir("/dev/shm")) - shared
+    wait_until(lambda: not new & set(os.listdir("/dev/shm")), f"these are gone: {new}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.run import ROOT, children_of, gpudoctor, imitated_torch
+from tests.cli.run import ROOT, gpudoctor, imitated_torch, survivors
 from tests.lab.drivers.fake import Machine, gpus, install
 from tests.lab.drivers.needs import need_compiler
 
@@ -54,7 +55,8 @@ def test_a_number_format_that_the_networks_train_in_is_told(torch_python: Path, 
 def test_an_imitation_on_two_described_gpus_is_found_out_on_both(tmp_path: Path) -> None:
     need_compiler()
     drivers = install(tmp_path / "driver", Machine(gpus=gpus(2)))
-    environ = {**drivers, "IMITATION_DEVICES": "2", "MARKER": "smoke-two"}
+    marker = f"GPUDOCTOR_TEST_{os.getpid()}_{time.monotonic_ns()}"
+    environ = {**drivers, "IMITATION_DEVICES": "2", marker: "1"}
     site = imitated_torch(tmp_path / "site")
     environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{site}"
     ran = gpudoctor("smoke", "--framework", "torch", "--format", "json", home=tmp_path, **environ)
@@ -64,7 +66,7 @@ def test_an_imitation_on_two_described_gpus_is_found_out_on_both(tmp_path: Path)
         ("cuda:1", 1, "ran-on-cpu"),
     ]
     assert (ran.code, report["status"], ran.cause) == (1, "broken", "smoke-ran-on-cpu")
-    assert children_of("smoke-two") == []
+    assert survivors(marker) == []
 
 
 @pytest.mark.parametrize(

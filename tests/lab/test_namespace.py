@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.run import ROOT, children_of, environ
+from tests.cli.run import ROOT, environ, survivors
 from tests.lab.drivers.needs import need_compiler
 from tests.lab.machines.description import Description, read
 from tests.lab.machines.look import laid_out
@@ -60,7 +60,7 @@ def _diagnosed(description: Description, folder: Path) -> dict[str, Any]:
     command = (sys.executable, "-m", "gpudoctor", "diagnose", *options)
     argv = (sys.executable, "-m", "tests.lab.machines.namespace", str(world.root), *command)
     done = subprocess.run(argv, env=variables, cwd=ROOT, capture_output=True, text=True, check=False, timeout=_SECONDS)
-    assert children_of(f"GPUDOCTOR_LAB_RUN={folder}") == []
+    assert survivors(f"GPUDOCTOR_LAB_RUN={folder}") == []
     if done.returncode == _REFUSED:
         pytest.skip(done.stderr.strip())
     report = json.loads(done.stdout)

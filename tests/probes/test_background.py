@@ -39,7 +39,7 @@ def test_one_that_hangs_is_named_and_the_others_are_seen(never: threading.Event)
     series = Series({"one": lambda: "1", "hung": lambda: str(never.wait(60)), "three": lambda: "3"})
     found = series.result(Limits.within(2))
     assert found == {"one": "1", "hung": Missing("timed-out", "no answer in time", "hung"), "three": "3"}
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
 
 
 def test_several_that_hang_leave_time_for_each_other_and_none_is_forgotten(never: threading.Event) -> None:
@@ -49,7 +49,7 @@ def test_several_that_hang_leave_time_for_each_other_and_none_is_forgotten(never
     found = Series(works).result(Limits.within(2))
     assert set(found) == set(works)
     assert all(isinstance(found[name], Missing) for name in hung)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
 
 
 def test_a_late_answer_changes_nothing_any_more(never: threading.Event) -> None:

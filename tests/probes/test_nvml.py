@@ -41,6 +41,7 @@ from gpudoctor.facts import (
 from gpudoctor.probes import nvml_child
 from gpudoctor.probes.nvml import NvmlAnswer, Witness, _Blame, _Survey, nvml, witness
 from gpudoctor.world import World
+from tests.cli.run import BUSY
 from tests.lab.drivers.fake import (
     ABORT,
     GIB,
@@ -436,7 +437,7 @@ def test_a_gpu_that_crashes_nvml_again_and_again_is_given_up(tmp_path: Path) -> 
 
 
 def test_a_gpu_whose_call_spins_leaves_time_for_the_others(tmp_path: Path) -> None:
-    answer = ask(tmp_path, with_faults(2, 0, nvmlDeviceGetCudaComputeCapability=SPIN), seconds=6)
+    answer = ask(tmp_path, with_faults(2, 0, nvmlDeviceGetCudaComputeCapability=SPIN), seconds=12)
     capability = Missing("timed-out", "no answer in time", "nvmlDeviceGetCudaComputeCapability, GPU 0")
     assert listed(answer) == (changed(good(0), capability=capability), good(1))
 
@@ -455,15 +456,15 @@ def test_a_hang_at_the_start_is_told_and_ends_in_time(tmp_path: Path) -> None:
     answer = ask(tmp_path, Machine(faults={"nvmlInitWithFlags": HANG}))
     why = Missing("timed-out", "no answer for 2 s", "nvmlInit")
     assert answer == NvmlAnswer(why, why)
-    assert time.monotonic() - started < IDLE + 5
+    assert time.monotonic() - started < IDLE + BUSY
     assert not children._running
 
 
 def test_the_overall_deadline_holds_whatever_hangs(tmp_path: Path) -> None:
     machine = Machine(gpus=gpus(4), faults={"nvmlDeviceGetHandleByIndex_v2": HANG})
     started = time.monotonic()
-    found = listed(ask(tmp_path, machine, seconds=3, idle=60))
-    assert time.monotonic() - started < 3 + 2
+    found = listed(ask(tmp_path, machine, seconds=10, idle=60))
+    assert time.monotonic() - started < 10 + BUSY
     assert all(isinstance(gpu.memory, Missing) and gpu.memory.kind == "timed-out" for gpu in found)
     assert len(found) == 4
 

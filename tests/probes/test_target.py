@@ -32,6 +32,7 @@ from gpudoctor.facts import (
 from gpudoctor.probes.target import TargetAnswer, collect
 from gpudoctor.probes.target_choice import NotAnInterpreter, Target, choose
 from gpudoctor.world import World
+from tests.cli.run import BUSY, wait_until
 from tests.made_environment import Made, install, install_cuda_torch, make, put
 
 # ------------------------------------------------------------------------------------------------- which interpreter
@@ -381,11 +382,11 @@ def test_a_file_that_is_no_program_is_not_knowing(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc to look for what is left")
 def test_an_interpreter_that_hangs_ends_within_the_limit_and_leaves_nothing(tmp_path: Path) -> None:
     started = time.monotonic()
-    found = look(script(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 600 & sleep 600"), seconds=1)
-    assert found.interpreter == Missing("timed-out", "no answer after 1 s", WHERE)
-    assert time.monotonic() - started < 10
+    found = look(script(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 600 & sleep 600"), seconds=3)
+    assert found.interpreter == Missing("timed-out", "no answer after 3 s", WHERE)
+    assert time.monotonic() - started < 3 + BUSY
     group = int((tmp_path / "pid").read_text())
-    assert alive(group) == []
+    wait_until(lambda: alive(group) == [], "the group is dead", 10)
 
 
 def alive(group: int) -> list[str]:
@@ -406,7 +407,7 @@ def test_an_interpreter_that_answers_and_hangs_is_not_waited_for(good: Made) -> 
     put(good.site, {"sitecustomize.py": "import atexit, time; atexit.register(time.sleep, 600)\n"})
     started = time.monotonic()
     assert isinstance(look(good.python).interpreter, Interpreter)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
 
 
 # ----------------------------------------------------------------------------------------- an answer with holes in it

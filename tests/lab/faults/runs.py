@@ -15,11 +15,10 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]
 
 from gpudoctor.wire import schema
-from tests.cli.run import ROOT, Ran, children_of, command, default_signals, environ, files_below, imitated_torch
+from tests.cli.run import ROOT, Ran, command, default_signals, environ, files_below, imitated_torch, survivors
 from tests.lab.drivers.fake import Machine, install
 
 _OUTER_SECONDS = 120.0
-_DYING_SECONDS = 5.0  # a process that was told to end may still be there for a moment on a busy machine
 _SCHEMA = jsonschema.Draft202012Validator(schema())
 
 
@@ -78,10 +77,7 @@ class Place:
 
     def left(self) -> list[str]:
         """What is left behind: processes, files, mounts."""
-        end = time.monotonic() + _DYING_SECONDS
-        while children_of(self.marker) and time.monotonic() < end:
-            time.sleep(0.05)
-        processes = [f"process {pid}: {_words(pid)}" for pid in children_of(self.marker)]
+        processes = [f"process {pid}: {_words(pid)}" for pid in survivors(self.marker)]
         files = [*(files_below(self.home) - {".git"}), *files_below(self.temporary)]
         return [*processes, *(f"file {name}" for name in files)]
 

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import default_signals, environ
+from tests.cli.run import BUSY, default_signals, environ, wait_until
 from tests.lab.drivers.needs import need_compiler
 from tests.lab.faults.runs import Place, traceback_of_ours, whole_report
 
 RUNS = 32
 SEED = 20261121
-_MOST_SECONDS = 10.0  # from the signal to the end, on a busy machine
 _LONGEST = 3.0  # about as long as a run takes
 _COMMANDS = (
     ("diagnose", "--format", "json", "--framework", "torch"),
@@ -52,7 +51,7 @@ def test_a_signal_ends_the_run_at_once_and_wholly(
         sent = time.monotonic()
         process.send_signal(number)
         ran = place.ended(process, started)
-    assert time.monotonic() - sent < _MOST_SECONDS
+    assert time.monotonic() - sent < BUSY
     # Before gpudoctor runs, the signal is Python's: it dies of it, which a shell shows as the same code.
     assert ran.code in (_CODES[number], -number, *_OWN_CODES), ran
     assert not traceback_of_ours(ran.stderr), ran.stderr
@@ -62,10 +61,12 @@ def test_a_signal_ends_the_run_at_once_and_wholly(
 
 def test_two_interrupts_in_a_row_leave_nothing_behind(tmp_path: Path) -> None:
     need_compiler()
-    place = Place(tmp_path / "place", variables={"IMITATION_FAULT": "train:hang"})
+    reached = tmp_path / "reached"
+    variables = {"IMITATION_FAULT": "train:hang", "IMITATION_REACHED": str(reached)}
+    place = Place(tmp_path / "place", variables=variables)
     started = time.monotonic()
     with place.begin("diagnose", "--format", "json", "--framework", "torch") as process:
-        time.sleep(1.5)
+        wait_until(reached.exists, "the job trains")
         for _ in range(5):
             os.kill(process.pid, signal.SIGINT)
             time.sleep(0.05)
@@ -95,8 +96,8 @@ def emitting(tmp_path: Path) -> subprocess.Popen[bytes]:
 def test_a_report_that_is_being_written_is_written_whole(tmp_path: Path) -> None:
     with emitting(tmp_path) as process:
         process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
-        stdout, _ = process.communicate(timeout=30)
+        time.sleep(0.5)  # nobody reads meanwhile, and it waits
+        stdout, _ = process.communicate(timeout=60)
     assert len(stdout) == 999_999
     assert process.returncode == -signal.SIGINT  # Python's own way to end by KeyboardInterrupt
 
@@ -105,5 +106,5 @@ def test_a_reader_that_has_stopped_reading_does_not_keep_us(tmp_path: Path) -> N
     started = time.monotonic()
     with emitting(tmp_path) as process:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == -signal.SIGINT
-    assert time.monotonic() - started < 15
+        assert process.wait(60) == -signal.SIGINT
+    assert time.monotonic() - started < 60

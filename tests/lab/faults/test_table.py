@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpudoctor.rules import names
-from tests.cli.run import children_of
+from tests.cli.run import survivors
 from tests.lab.drivers.needs import need_compiler
 from tests.lab.faults.page import PAGE, RUN_WORDS, WORDS, page, rows, runs
 from tests.lab.faults.places import seen
@@ -31,7 +31,7 @@ def _nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv(marker, "1")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     yield
-    assert children_of(marker) == []
+    assert survivors(marker) == []
     assert list(temporary.iterdir()) == []
 
 

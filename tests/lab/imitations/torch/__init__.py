@@ -5,7 +5,7 @@ Its losses, gradients and results are scripted, so that it can lie consistently.
 ``wrong-numbers`` (gradients on the GPU differ from those on the CPU), ``wrong-parts`` (only large results do),
 ``not-a-number`` (the loss), ``idle-events`` (the GPU's clock stands still), ``dull`` (random numbers repeat).
 IMITATION_FAULT is a place and what happens there: ``train:hang``, ``copy:crash``, ``compute:exit``, ``init:raise``,
-``product:memory``, ``fft:poison`` (CUDA answers no more).
+``product:memory``, ``fft:poison`` (CUDA answers no more). IMITATION_REACHED is a file that is then made.
 Python 3.6 syntax.
 """
 
@@ -35,6 +35,8 @@ def _reach(place):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
     if place != _PLACE:
         return
+    if "IMITATION_REACHED" in os.environ:
+        open(os.environ["IMITATION_REACHED"], "w").close()
     if _FAULT == "hang":
         time.sleep(600)
     elif _FAULT == "work":
