@@ -76,6 +76,26 @@ def read_prints(paste: Paste) -> Iterator[Piece]:
     if "PyTorch built with" in paste.text:
         yield from _configuration(paste)
     yield from _device_lists(paste)
+    if "Using devices" in paste.text:
+        yield from _ranks(paste)
+
+
+# nccl-tests, common.cu: the device's number is that of its own machine.
+_RANK = re.compile(
+    r"Rank {1,3}\d{1,5} (?:Group {1,3}\d{1,5} )?Pid {1,8}\d{1,8} on {1,3}(\S{1,60}) device {1,3}(\d{1,3}) "
+    r"\[(?:[\da-f]{4}:)?0x[\da-f]{2}\] (\S.{0,80})$"
+)
+
+
+def _ranks(paste: Paste) -> Iterator[Piece]:
+    """The GPUs that a program of nccl-tests lists before its table, those of the first machine."""
+    found = [(position, row) for position in paste.holding("Rank ") if (row := _RANK.match(paste.texts[position]))]
+    for position, _ in found:
+        paste.take(position)
+    here = {int(row[2]): (position, row[3]) for position, row in reversed(found) if row[1] == found[0][1][1]}
+    gpus = tuple(seen(paste.where(position), index, name) for index, (position, name) in sorted(here.items()))
+    if gpus:
+        yield SeenGpus(gpus, paste.where(found[0][0], found[-1][0]), Trust.SHOWN)
 
 
 _IMPORT = re.compile(r"(?:import|from) (?:torch|tensorflow|jax)(?:[ .,;]|$)")

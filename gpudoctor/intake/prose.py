@@ -40,7 +40,7 @@ _NAMES = {"pytorch": "torch", "tf": "tensorflow"}
 _ELSEWHERE = re.compile(
     r"upgrad|downgrad|install(?! on)|requires?\b|need|support|instead|works? (?:on|with|in)|worked"
     r"|compiled|built|was\b|if you|should|expected|older|newer|from versions|>=|<=|latest|recommend|against"
-    r"|gcc|clang|\bSMP\b",
+    r"|gcc|clang|\bSMP\b|no (?:matching|version|solution)\b|could not find",
     re.IGNORECASE,
 )
 

@@ -169,3 +169,16 @@ def test_a_variable_in_front_of_a_program_ends_before_it() -> None:
     ).environment
     assert isinstance(environment, f.Environment)
     assert environment.variables == {"CUDA_VISIBLE_DEVICES": "1"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR: No matching distribution found for torch==1.12.1+cu113",
+        "ERROR: Could not find a version that satisfies the requirement torch==1.12.1",
+        "Because there is no version of torch==2.9.9 and you require torch==2.9.9, we can conclude",
+    ],
+)
+def test_what_no_index_has_is_not_installed(line: str) -> None:
+    assert isinstance(facts(line + "\n").packages, f.Missing)
+    assert isinstance(facts("with torch==1.12.1 here\n").packages, f.Packages)

@@ -165,3 +165,22 @@ def test_who_is_told_that_there_is_none_misses_it(asked: str, answer: str, line:
 
 def test_who_is_told_that_there_is_one_misses_nothing() -> None:
     assert read(">>> torch.cuda.is_available()\nTrue\n").facts.messages == ()
+
+
+RANKS = """\
+# nThread 1 nGpus 2 minBytes 8 maxBytes 134217728 step: 2(factor) warmup iters: 5 iters: 20 validation: 1
+#
+# Using devices
+#   Rank  0 Pid 871210 on node-a device  0 [0x01] NVIDIA GeForce RTX 4090
+#  Rank  1 Group  0 Pid 871210 on node-a device  1 [0000:0x24] NVIDIA GeForce RTX 4090
+#   Rank  2 Pid   9123 on node-b device  0 [0x01] NVIDIA A40
+"""
+
+
+def test_the_gpus_of_the_first_machine_that_nccls_tests_list() -> None:
+    gpus = read(RANKS).facts.known_gpus()
+    assert [(gpu.index, gpu.name) for gpu in gpus] == [
+        (0, "NVIDIA GeForce RTX 4090"),
+        (1, "NVIDIA GeForce RTX 4090"),
+    ]
+    assert isinstance(read("Rank 1 of 4 on the list of devices").facts.gpus, f.Missing)
