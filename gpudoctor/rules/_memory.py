@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from gpudoctor.rules._texts import search
+from gpudoctor.views import Printed
 
 GIB = float(1 << 30)
 _UNITS = {"B": 1.0, "KIB": 1024.0, "MIB": 1024.0**2, "GIB": GIB, "TIB": 1024.0**4}
@@ -46,6 +47,11 @@ def shares(text: str) -> Shares | None:
         own = (_size(_ALLOCATED, text) or 0.0) + (_size(_CACHED, text) or 0.0)
     context = 0.0 if "this process has" in text else _CONTEXT
     return Shares(total, own, max(total - free - own - context, 0.0))
+
+
+def with_numbers(printed: Printed) -> bool:
+    """Whether any line tells who held the memory: what the others say of the same failure is less."""
+    return any("capaci" in line.text and shares(line.text) is not None for line in printed.lines)
 
 
 def _size(pattern: str, text: str) -> float | None:

@@ -141,7 +141,8 @@ def the_engine_says_so(printed: Printed, presence: Presence | None, cuda: CudaDr
     )
 
 
-_HOST_HAS_NONE = (r"load library failed: libnvidia-ml\.so\.1", r"nvml error: driver not loaded")
+_NO_NVML = r"load library failed: libnvidia-ml\.so\.1"
+_HOST_HAS_NONE = (_NO_NVML, r"nvml error: driver not loaded")
 _IN_PASSING = (
     r"Found no NVIDIA driver on your system",
     r"libcuda\.so(?:\.1)?['\"]?; dlerror: libcuda\.so(?:\.1)?: cannot open shared object file",
@@ -185,6 +186,24 @@ def a_pod_has_no_driver_library(printed: Printed, cuda: CudaDriver | None) -> Ve
         title="The pod was given nothing of the NVIDIA driver: the runtime that started it is not NVIDIA's.",
         detail=hit.text,
         evidence=(hit.evidence,),
+        remedies=(GiveContainerGpu(),),
+        confidence=Confidence.LIKELY,
+    )
+
+
+@RULE.detector
+def the_engine_does_not_see_the_hosts_driver(printed: Printed, nvml: Nvml, cuda: CudaDriver | None) -> Verdict:
+    """nvidia-container-cli finds no NVML although nvidia-smi works: it looks elsewhere than on this machine."""
+    hit = heard(printed, _NO_NVML)
+    if hit is None or works(cuda):
+        return NotApplicable(SILENT)
+    if nvml.result != "NVML_SUCCESS" or nvml.driver is None:
+        return NotApplicable("nothing shows that the host's driver works")
+    return Found(
+        title="The container engine does not see the driver of this machine, which works.",
+        detail=f"{hit.text}. An engine from a snap, in Docker Desktop's virtual machine or with a root of its own "
+        "looks for the driver's libraries in there.",
+        evidence=(hit.evidence, cite("driver", nvml.driver, nvml)),
         remedies=(GiveContainerGpu(),),
         confidence=Confidence.LIKELY,
     )

@@ -239,7 +239,9 @@ def toolkit_newer_than_the_driver(
     toolkits: Toolkits, driver: DriverCuda, printed: Printed, frameworks: Frameworks | None, cuda: CudaDriver | None
 ) -> Verdict:
     """JAX compiles with the toolkit's ptxas: code of a newer minor version than the driver's is no kernel for it."""
-    hit = heard(printed, r"no kernel image is available for execution on the device", r"CUDA_ERROR_NO_BINARY_FOR_GPU")
+    hit = heard(
+        printed, r"no kernel image is available(?: for execution on the device)?", r"CUDA_ERROR_NO_BINARY_FOR_GPU"
+    )
     if hit is None or works(cuda):
         return NotApplicable("no program lacks a kernel, or CUDA works")
     installed = {one.name for one in (frameworks.frameworks if frameworks else ()) if one.installed}

@@ -161,6 +161,7 @@ _NOT_READY = (
     r"\bsystem not yet initialized\b",
     r"CUDA_ERROR_SYSTEM_NOT_READY|cudaErrorSystemNotReady",
     r"\bcu(?:Init|daGetDeviceCount)\b[^\n]{0,40}\b802\b",
+    r"\bcuda\b[^\n]{0,20}\binit(?:iali[sz]ation)? (?:failure|error|failed)[ :=(]{1,3}802\b",
     r"\bCUDA\b[^\n]{0,60}\b802\b[^\n]{0,20}\berror\b",
 )
 

@@ -84,6 +84,8 @@ _WANTED = (
     ),
     r"\b(?:NVIDIA|CUDA|e?GPU)\b[^\n]{0,40}\b(?:not (?:available|found|supported|detected|compiled|used)|unavailable)\b",
     r"Could not load dynamic library ['\"]?libcu\w{2,12}\.dylib",
+    # pip was told to take a build for CUDA, and there is none for macOS
+    r"No matching distribution found for [\w.-]{1,40}==[\w.]{1,20}\+cu\d{2,3}\b",
 )
 # Apple's own GPU would be listed too, with Metal's plug-in, which has a rule of its own.
 _LISTED = r"list_physical_devices\([^\n]{0,20}\)[^\n]{0,6}\[\]"

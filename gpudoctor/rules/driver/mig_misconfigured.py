@@ -13,7 +13,7 @@ Create instances (at every start), or switch MIG off. Name exactly one instance,
 
 ## How it is detected
 NVML: MIG is on and there is no instance; several MIG entries in CUDA_VISIBLE_DEVICES; a program that stumbles over the
-UUID of an instance.
+UUID of an instance, which with one instance is the program's own shortcoming.
 
 ## Sources
 - https://docs.nvidia.com/datacenter/tesla/mig-user-guide/
@@ -118,9 +118,9 @@ def a_program_says_so(printed: Printed, gpus: Gpus | None, environment: Environm
     if _selected(environment) > 1:
         return NotApplicable("told by CUDA_VISIBLE_DEVICES")
     partitioned = any(isinstance(gpu.modes, GpuModes) and gpu.modes.mig for gpu in listed) or heard(printed, _MODE)
-    hit = heard(printed, _UUID_AS_NUMBER, *_NO_INSTANCE) or (heard(printed, _COUNT) if partitioned else None)
+    hit = heard(printed, *_NO_INSTANCE) or (heard(printed, _COUNT) if partitioned else None)
     if hit is None:
-        return NotApplicable(SILENT)
+        return _uuid_as_number(printed, environment)
     return Found(
         title="The GPU is partitioned (MIG), and no instance was selected in a way that the program can use.",
         detail=hit.text,
@@ -134,5 +134,31 @@ def a_program_says_so(printed: Printed, gpus: Gpus | None, environment: Environm
                 "sudo nvidia-smi mig -cgi PROFILE -C.",
             ),
         ),
+        confidence=Confidence.LIKELY,
+    )
+
+
+def _uuid_as_number(printed: Printed, environment: Environment | None) -> Verdict:
+    """A program takes the entries of CUDA_VISIBLE_DEVICES for numbers; CUDA itself takes the UUID of one instance."""
+    hit = heard(printed, _UUID_AS_NUMBER)
+    if hit is None:
+        return NotApplicable(SILENT)
+    right = _selected(environment) == 1
+    return Found(
+        title="The program reads the UUID of a MIG instance as a number. CUDA_VISIBLE_DEVICES is right for CUDA."
+        if right
+        else "The program reads the UUID of a MIG instance as a number.",
+        detail=hit.text,
+        evidence=(hit.evidence,),
+        remedies=(
+            Run(
+                title="Give the program one instance without the variable",
+                where="environment",
+                note='A container that was started with that instance alone (--gpus "device=0:0", or '
+                "NVIDIA_VISIBLE_DEVICES with its UUID) needs no CUDA_VISIBLE_DEVICES. Newer releases of the program "
+                "may read UUIDs.",
+            ),
+        ),
+        severity=Severity.WARNING if right else None,
         confidence=Confidence.LIKELY,
     )

@@ -26,7 +26,7 @@ import re
 
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import CudaDriver, Environment, Gpu, Gpus, MigInstances
-from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passed, Severity, Verdict
+from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.remedies import SetVariable
 from gpudoctor.rules._printed import heard, works
 from gpudoctor.views import Printed
@@ -49,6 +49,8 @@ def entries_against_gpus(environment: Environment, gpus: Gpus, cuda: CudaDriver 
         return NotApplicable("a framework lists GPUs under this value, counted anew from 0")
     seen = cuda.count if cuda and cuda.count else len(visible(value, gpus.gpus))
     entries = [entry.strip() for entry in value.split(",")] if value.strip() else []
+    if unknown := next((entry for entry in entries[seen:] if _may_name_one(entry, gpus.gpus)), None):
+        return NotJudged(f"whether {unknown} exists here: not every GPU's UUID and MIG instances are known")
     if seen and seen >= len(entries):
         return Passed(f"{VARIABLE}={value} shows {seen} of {len(gpus.gpus)} GPUs")
     evidence: tuple[Evidence, ...] = (
@@ -98,6 +100,13 @@ def _names_one(entry: str, names: tuple[str, ...], count: int) -> bool:
         return False
     # A prefix that is long enough to name one GPU is as good as its whole UUID.
     return sum(name.lower().startswith(entry.lower()) for name in names) == 1
+
+
+def _may_name_one(entry: str, gpus: tuple[Gpu, ...]) -> bool:
+    """Whether a UUID may be that of a GPU or an instance that what is known does not list."""
+    if entry.startswith("GPU-"):
+        return any(gpu.uuid is None for gpu in gpus)
+    return entry.startswith("MIG-") and any(not isinstance(gpu.mig, MigInstances) for gpu in gpus)
 
 
 def _why(value: str, gpus: tuple[Gpu, ...]) -> str:

@@ -71,7 +71,7 @@ _EXTENSIONS = frozenset(
     }
 )
 _TEXTS = (
-    r"no kernel image is available for execution on the device",
+    r"no kernel image is available(?: for execution on the device)?",
     r"cudaErrorNoKernelImageForDevice",
     r"CUDA_ERROR_NO_BINARY_FOR_GPU",
 )

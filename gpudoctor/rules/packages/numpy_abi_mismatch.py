@@ -94,7 +94,8 @@ _MADE_FOR_OLDER = (
 )
 _MADE_FOR_NEWER = (
     r"module compiled against ABI version 0x\w+ but this version of numpy is 0x\w+",
-    r"module compiled against API version 0x\w+ but this version of numpy is 0x\w+",
+    # NumPy before 1.7 wrote the numbers without 0x
+    r"module compiled against API version (?:0x)?[0-9a-f]{1,8} but this version of numpy is (?:0x)?[0-9a-f]{1,8}\b",
     r"numpy\.(?:dtype|ufunc|ndarray) size changed, may indicate binary incompatibility",
     r"No module named 'numpy\._core'",
 )

@@ -27,8 +27,9 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Gpu, GpuMemory, GpuProcesses, Gpus, Message, Smoke
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Verdict
 from gpudoctor.remedies import Remedy, Run, SetVariable
-from gpudoctor.rules._memory import GIB, shares, shown
+from gpudoctor.rules._memory import GIB, shares, shown, with_numbers
 from gpudoctor.rules._texts import first_match
+from gpudoctor.views import Printed
 
 RULE = Rule(without_gpu="fault", masks=("smoke-ran-on-cpu", "gpu-memory-too-small"))
 
@@ -92,11 +93,13 @@ def failed_at_the_start(message: Message, gpus: Gpus | None) -> Verdict:
 
 
 @RULE.detector
-def out_of_memory_somehow(message: Message, gpus: Gpus | None) -> Verdict:
+def out_of_memory_somehow(message: Message, gpus: Gpus | None, printed: Printed) -> Verdict:
     """An error without numbers: others, or too large a model. The list of processes tells."""
     text = first_match(OPEN, message.text)
     if text is None or shares(message.text) is not None or first_match(_AT_START, message.text):
         return None
+    if with_numbers(printed):
+        return NotApplicable("another line has the numbers")
     holders = _holders(gpus)
     if gpus is not None and not holders and _listed(gpus):
         return Passed("no other process holds memory on the GPUs")

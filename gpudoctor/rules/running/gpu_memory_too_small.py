@@ -25,11 +25,12 @@ from __future__ import annotations
 
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Message
-from gpudoctor.findings import Confidence, Found, Passed, Severity, Verdict
+from gpudoctor.findings import Confidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import Run
-from gpudoctor.rules._memory import shares, shown
+from gpudoctor.rules._memory import shares, shown, with_numbers
 from gpudoctor.rules._texts import first_match
 from gpudoctor.rules.running.gpu_memory_held import OPEN, SETTLED_BY
+from gpudoctor.views import Printed
 
 RULE = Rule(severity=Severity.WARNING)
 
@@ -59,12 +60,14 @@ def numbers_of_the_error(message: Message) -> Verdict:
 
 
 @RULE.detector
-def out_of_memory_while_training(message: Message) -> Verdict:
+def out_of_memory_while_training(message: Message, printed: Printed) -> Verdict:
     """An allocation of the program's own failed."""
     own = first_match(_OWN, message.text)
     text = own or first_match(OPEN[:3], message.text)
     if text is None or shares(message.text) is not None or "from device" in message.text or "CtxRetain" in message.text:
         return None
+    if own is None and with_numbers(printed):
+        return NotApplicable("another line has the numbers")
     return Found(
         title="The program needs more memory than the GPU had left for it.",
         detail=text,

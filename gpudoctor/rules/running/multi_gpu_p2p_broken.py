@@ -69,6 +69,15 @@ _HANGS = (
     r"\b(?:nccl[A-Za-z]{0,20}|all_?reduce(?:_perf)?|p2pBandwidthLatencyTest)\b.{0,40}\b(?:hang|freez|stuck|dead-?lock)",
     r"\b(?:hang|freez|stuck|dead-?lock)\w{0,4}\b.{0,20}\bbetween GPU ?\d",
 )
+# Programs that do nothing but move data between GPUs: in them no code of one's own can wait for another process.
+_TEST_HANGS = (
+    (
+        r"\b(?:all_?reduce_perf|nccl-tests?|p2pBandwidthLatencyTest|simpleP2P)\b.{0,60}"
+        r"\b(?:hang|freez|stuck|dead-?lock)"
+    ),
+    r"\b(?:hang|freez|stuck|dead-?lock)\w{0,4}\b.{0,30}\b(?:all_?reduce_perf|nccl-tests?|p2pBandwidthLatencyTest)\b",
+)
+_MACHINES = r"\b(?:mpirun|mpiexec|srun|NET/IB|nnodes|[2-9] nodes)\b"
 # lspci -vvv of a bridge that sends what one device writes to another through the root, and so through the IOMMU:
 # https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html
 _ACS = r"\bACSCtl: [^\n]{0,20}\b(?:SrcValid|ReqRedir|CmpltRedir)\+"
@@ -177,7 +186,10 @@ def transfers_that_fail(printed: Printed, gpus: Gpus | None) -> Verdict:
     found = heard(printed, *_DATA) or heard(printed, *_CURED)
     if found is not None:
         return _found(found, "Direct transfers between the GPUs hang or corrupt data.", Confidence.LIKELY)
-    found = heard(printed, *_HANGS)
+    found = heard(printed, *_TEST_HANGS)
+    if found is not None and heard(printed, _MACHINES) is None:
+        return _found(found, "A test of transfers between the GPUs hangs.", Confidence.LIKELY, heard(printed, _ACS))
+    found = found or heard(printed, *_HANGS)
     if found is None:
         return NotApplicable(SILENT)
     redirected = heard(printed, _ACS)

@@ -54,6 +54,8 @@ _REASONS = {
 _FAILED = (
     r"NCCL error in: ?\S{1,200}",
     r"ProcessGroupNCCL\.cpp:\d{1,5}, unhandled (?:system|cuda) error",
+    # NCCL's own sentences for its results, after whatever a program puts in front of them
+    r"\bNCCL[ _]?error\b[^\n]{0,60}\b(?:unhandled (?:system|cuda) error|internal error|remote process exited)",
     r"(?:Test )?NCCL failure \S{1,60}",
     r"ncclSystemError: System call",
     r"ncclInternalError: Internal check failed",

@@ -94,9 +94,10 @@ _PAIR = (
     r"No module named '?tensorflow\.(?:python\.)?keras\S{0,60}'?",
     r"No module named '?keras'?(?![\w.])",
     r"cannot import name '\w{1,60}' from '(?:tensorflow\.(?:python\.)?)?keras[\w.]{0,60}'",
-    r"module 'tensorflow\.compat\.v2\.__internal__' has no attribute '\w{1,60}'",
+    # under the name that a program imported it by, or that of the module behind it
+    r"module 'tensorflow(?:\._api\.v[12])?\.compat\.v2\.__internal__' has no attribute '\w{1,60}'",
     r"cannot import name '\w{1,60}' from 'tensorflow\.(?:python|compat)[\w.]{0,60}'",
-    r"module 'tensorflow\.compat\.v2' has no attribute '__internal__'",
+    r"module 'tensorflow(?:\._api\.v[12])?\.compat\.v2' has no attribute '__internal__'",
     (
         r"module '(?:tensorflow\.python\.)?keras[\w.]{0,40}' has no attribute '(?:__version__|get_default_graph"
         r"|is_tensor|Model|layers|activations|optimizers)'"

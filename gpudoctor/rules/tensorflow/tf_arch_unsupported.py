@@ -45,7 +45,7 @@ _LIKELY = (
     r"CUDA runtime implicit initialization on GPU:\d+ failed\. Status: device kernel image is invalid",
     r"device kernel image is invalid",
     r"CUDA_ERROR_NO_BINARY_FOR_GPU",
-    r"no kernel image is available for execution on the device",
+    r"no kernel image is available(?: for execution on the device)?",
     r"CUDA_ERROR_INVALID_PTX",
     r"'cuLaunchKernel\(.{0,200}\)' failed with 'CUDA_ERROR_INVALID_HANDLE'",
     r"ptxas fatal {1,4}: Value 'sm_\w{2,5}' is not defined for option 'gpu-name'",

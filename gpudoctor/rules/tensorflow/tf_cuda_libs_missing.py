@@ -70,6 +70,8 @@ def tensorflow_says_so(
         detail=text,
         evidence=(cite("message", text, message), *((cite("built with CUDA", build.cuda, build),) if build else ())),
         remedies=_remedies(build),
+        # Without a library's name it may be one that is there and does not fit, which other lines tell.
+        confidence=Confidence.CERTAIN if library else Confidence.LIKELY,
     )
 
 

@@ -42,7 +42,7 @@ _TEXTS = (
     r"Found GPU\d+ .{0,80} which is of compute capability \(CC\) [\d.]+",
     r"PyTorch no longer supports this GPU because it is too old",
     r"The current PyTorch install(?:ation)? supports CUDA capabilities",
-    r"no kernel image is available for execution on the device",
+    r"no kernel image is available(?: for execution on the device)?",
     r"cudaErrorNoKernelImageForDevice",
     r"not built for .{0,40}\bsm_\d{2,3}\b",
 )

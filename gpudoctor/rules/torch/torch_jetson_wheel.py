@@ -138,7 +138,7 @@ _TEXTS = (
     r"libcudart\.so\.\d\S{0,6}: cannot open shared object file",
     r"torch\.cuda\.is_available\(\)(?: returns| ?->| ?=|:)? ?False",
     r"Torch not compiled with CUDA enabled",
-    r"no kernel image is available for execution on the device",
+    r"no kernel image is available(?: for execution on the device)?",
 )
 
 

@@ -99,3 +99,21 @@ def test_tensorflows_line_on_every_machine_counts_only_where_a_gpu_is_missed() -
 def test_a_host_without_any_module_has_no_driver_to_give() -> None:
     facts = change(INSIDE, kernel_driver={"version": None, "flavour": None})
     assert verdict(facts) == ("broken", "driver-not-installed")
+
+
+NO_NVML = (
+    "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object"
+)
+
+
+def test_an_engine_that_does_not_see_a_driver_that_works_is_told() -> None:
+    shown = change(
+        f.Facts(origin="paste"), nvml=f.Nvml(source="line 9", result="NVML_SUCCESS", driver="530.30.02", cuda="12.1")
+    )
+    assert verdict(says(NO_NVML, shown)) == ("broken", RULE)
+    finding = found(says(NO_NVML, shown), RULE)
+    assert (finding.confidence.value, finding.evidence[1].value) == ("likely", "530.30.02")
+
+
+def test_without_a_working_driver_that_line_says_that_the_host_has_none() -> None:
+    assert outcome(says(NO_NVML, f.Facts(origin="paste")), RULE) != "found"

@@ -79,3 +79,10 @@ def test_beside_error_802_another_version_is_told_too() -> None:
         "The service nvidia-fabricmanager is inactive. "
         "It is 570.211.01 and the driver 580.65.06: they must be the same."
     )
+
+
+def test_what_cuinit_returned_is_read_from_a_log_of_another_program_too() -> None:
+    bare = change(with_gpu(name="NVIDIA H100 80GB HBM3"), cuda=f.NOT_IN_PASTE, smokes=())
+    line = "Unable to load cudart library /usr/lib/libcuda.so.570.169: cuda driver library init failure: {}"
+    assert found(says(line.format(802), bare), RULE).confidence.value == "certain"
+    assert outcome(says(line.format(100), bare), RULE) != "found"

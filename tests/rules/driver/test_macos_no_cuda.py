@@ -45,3 +45,9 @@ def test_the_last_macos_with_nvidias_driver_is_none() -> None:
 
 def test_other_systems_are_none() -> None:
     assert outcome(only("torch", GOOD), RULE) == "not-applicable"
+
+
+def test_a_build_for_cuda_that_pip_does_not_find_was_wanted() -> None:
+    line = "ERROR: No matching distribution found for torch=={}"
+    assert found(says(line.format("1.12.1+cu113"), PASTE), RULE).severity.value == "error"
+    assert found(says(line.format("1.0"), PASTE), RULE).severity.value == "info"

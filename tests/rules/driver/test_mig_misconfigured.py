@@ -6,6 +6,7 @@ from gpudoctor import facts as f
 from tests.good import change, found, outcome, says, verdict, with_gpu
 
 RULE = "mig-misconfigured"
+VARIABLE = "CUDA_VISIBLE_DEVICES"
 NO_DEVICE = f.CudaDriver(source="libcuda", result="CUDA_ERROR_NO_DEVICE", code=100, version="13.0")
 EMPTY = f.MigInstances(source="NVML", instances=())
 ONE = f.MigInstances(source="NVML", instances=(f.MigInstance(uuid="MIG-0a"),))
@@ -47,6 +48,13 @@ def test_several_instances_for_one_process() -> None:
 )
 def test_programs_stumble_over_it(text: str) -> None:
     assert found(says(text, change(cuda=NO_DEVICE, smokes=())), RULE).confidence.value == "likely"
+
+
+def test_one_instance_by_its_uuid_is_right_for_cuda_and_the_program_is_what_stumbles() -> None:
+    text = "ValueError: invalid literal for int() with base 10: 'MIG-0a'"
+    one = change(f.Facts(origin="paste"), environment=f.Environment(source="1", variables={VARIABLE: "MIG-0a"}))
+    assert found(says(text, one), RULE).severity.value == "warning"
+    assert found(says(text, f.Facts(origin="paste")), RULE).severity.value == "error"
 
 
 def test_a_wrong_count_of_devices_says_so_only_with_mig_on() -> None:

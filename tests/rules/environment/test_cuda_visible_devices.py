@@ -83,3 +83,20 @@ def test_gpus_that_a_framework_lists_under_the_value_are_counted_anew() -> None:
     assert found(facts, RULE).severity.value == "error"
     log = "I tensorflow/core/common_runtime/gpu/gpu_device.cc:1105] Found device 0 with properties:"
     assert findings(says(log, facts), RULE) == ()
+
+
+MIG = "MIG-377e0049-554c-540b-93c6-d0976f8426cb"
+
+
+@pytest.mark.parametrize(
+    ("value", "unknown"), [(MIG, {"mig": f.NOT_IN_PASTE}), ("GPU-deadbeef", {"uuid": None}), (f"0,{MIG}", {})]
+)
+def test_a_uuid_is_not_judged_where_not_all_of_them_are_known(value: str, unknown: dict[str, object]) -> None:
+    gpu = msgspec.structs.replace(H100, **{"mig": f.NOT_IN_PASTE, **unknown})
+    facts = change(hidden(value), gpus={"gpus": (gpu,)}, cuda=f.NOT_IN_PASTE)
+    assert outcome(facts, RULE) == "skipped"
+
+
+def test_a_uuid_that_is_none_of_those_known_hides_every_gpu() -> None:
+    none = msgspec.structs.replace(H100, mig=f.MigInstances(source="NVML", instances=()))
+    assert found(change(hidden(MIG), gpus={"gpus": (none,)}), RULE).detail.endswith(f"has the UUID {MIG}.")

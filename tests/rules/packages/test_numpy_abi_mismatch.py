@@ -67,3 +67,9 @@ def test_a_compiled_package_older_than_the_framework_asks_for_is_what_to_replace
     assert found(facts, RULE).fixes[0].commands == ("/home/ann/venv/bin/python -m pip install 'ml-dtypes>=0.5.0'",)
     both = change(facts, pins={"unmet": (pin, f.UnmetPin(package="torch", requirement="numpy<2", found="2.4.6"))})
     assert found(both, RULE).fixes[0].commands == ("/home/ann/venv/bin/python -m pip install 'numpy<2'",)
+
+
+@pytest.mark.parametrize(("wanted", "had"), [("0xe", "0xd"), ("a", "9"), ("0x10", "0xf")])
+def test_the_numbers_of_the_interface_are_hexadecimal_with_or_without_a_sign_of_it(wanted: str, had: str) -> None:
+    text = f"RuntimeError: module compiled against API version {wanted} but this version of numpy is {had}"
+    assert found(says(text, f.Facts(origin="paste")), RULE).detail in text

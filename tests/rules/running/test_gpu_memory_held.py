@@ -83,3 +83,10 @@ def test_a_smoke_job_without_room_names_the_free_memory() -> None:
     assert found(full, RULE).severity.value == "error"
     assert found(full, "smoke-failed").because_of == RULE
     assert outcome(GOOD, RULE) in ("passed", "not-applicable")
+
+
+@pytest.mark.parametrize(("numbers", "rule"), [(HELD, RULE), (OWN, "gpu-memory-too-small")])
+def test_a_line_with_numbers_says_more_than_one_without(numbers: str, rule: str) -> None:
+    facts = says(numbers, says("it ends with CUDA out of memory after an epoch", PASTE))
+    assert verdict(facts)[1] == rule
+    assert len(findings(facts, RULE)) == (rule == RULE)

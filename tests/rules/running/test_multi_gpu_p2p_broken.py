@@ -161,3 +161,10 @@ def test_copies_that_were_not_tried_are_no_pass_where_there_are_several_gpus() -
     one = GOOD.known_gpus()[0]
     assert outcome(GOOD, RULE) == "not-applicable"
     assert outcome(change(gpus={"gpus": (one, msgspec.structs.replace(one, index=1))}), RULE) == "skipped"
+
+
+def test_a_hang_of_a_program_that_only_moves_data_is_likely() -> None:
+    text = "all_reduce_perf from nccl-tests hangs"
+    assert found(says(text, PASTE), RULE).confidence.value == "likely"
+    over = says("mpirun -np 16 -H a,b ./all_reduce_perf -b 8", says(text, PASTE))
+    assert found(over, RULE).confidence.value == "possible"

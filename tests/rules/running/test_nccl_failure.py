@@ -120,3 +120,10 @@ def test_a_job_that_ended_well_passed_and_too_little_time_is_no_fault() -> None:
     for ended in ("timed out", "interrupted"):
         assert outcome(eight(ended=ended), RULE) == "skipped"
         assert findings(eight(ended=ended), "smoke-failed") == ()
+
+
+def test_nccls_own_sentence_counts_after_whatever_a_program_puts_before_it() -> None:
+    for start in ("RuntimeError: NCCL error: ", "NCCLerror: "):
+        text = f"{start}unhandled system error (run with NCCL_DEBUG=INFO for details)"
+        assert verdict(says(text, PASTE))[1] == RULE
+    assert findings(says("NCCL error handling is described in the guide", PASTE), RULE) == ()

@@ -66,3 +66,14 @@ def test_a_tensorflow_without_any_keras_is_told_to_install_its_own() -> None:
     finding = found(facts, RULE)
     assert finding.title == "TensorFlow 2.21.0 needs Keras, which is not installed."
     assert finding.fixes[0].commands == ("/home/ann/venv/bin/python -m pip install 'keras>=3'",)
+
+
+@pytest.mark.parametrize("module", ["compat.v2", "_api.v1.compat.v2", "_api.v2.compat.v2"])
+def test_the_module_goes_by_either_of_its_names(module: str) -> None:
+    text = f"AttributeError: module 'tensorflow.{module}' has no attribute '__internal__'"
+    assert found(says(text, PASTE), RULE).detail in text
+
+
+def test_a_module_of_somebody_else_is_not_it() -> None:
+    text = "AttributeError: module 'tensorflow_text.compat.v2' has no attribute '__internal__'"
+    assert findings(says(text, PASTE), RULE) == ()

@@ -68,3 +68,10 @@ def release(version: str) -> f.Facts:
 def test_tensorflow_2_16_does_not_find_its_own_wheels_and_2_17_does() -> None:
     assert verdict(release("2.16.1")) == ("broken", RULE)
     assert findings(release("2.17.0"), RULE) == ()
+
+
+def test_without_a_librarys_name_another_line_may_say_more() -> None:
+    bare = says("Cannot dlopen some GPU libraries. Please make sure", f.Facts(origin="paste"), "tensorflow")
+    assert found(bare, RULE).confidence.value == "likely"
+    jax = "Found cuSOLVER version 11002, but JAX was built against version 11401, which is newer."
+    assert verdict(says(jax, bare, "jax")) == ("broken", "nvidia-wheels-mismatch")

@@ -78,3 +78,11 @@ def test_a_release_whose_newest_cuda_knows_no_such_gpu_came_before_it() -> None:
 def test_a_bare_cuda_text_without_pytorch_in_sight_is_not_judged() -> None:
     bare = change(GOOD, frameworks=f.NOT_IN_PASTE, gpus=f.NOT_IN_PASTE)
     assert findings(says("no kernel image is available for execution on the device", bare), RULE) == ()
+
+
+def test_a_quotation_that_was_cut_short_is_understood() -> None:
+    paste = f.Facts(origin="paste")
+    assert (
+        found(says('libtorch fails with "no kernel image is available..."', paste), RULE).confidence.value == "likely"
+    )
+    assert findings(says("no kernel package is available for torch", paste), RULE) == ()
