@@ -6,13 +6,16 @@ If the cause is gone, it was that. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from gpudoctor.facts import FRAMEWORKS, Facts, Frameworks, Missing, Record
 from gpudoctor.findings import Report
+from gpudoctor.intake.frameworks import PLACE
+from gpudoctor.render.text import gib
 from gpudoctor.words import name_of
 
 # What belongs together: whoever changes one of these fields has changed the others too.
@@ -50,10 +53,26 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = {
 # Readings that are never the same twice, and say nothing by that.
 _RESTLESS = frozenset(
     (
-        *("source", "fact", "created", "seconds", "job", "pid", "process", "processes", "opens", "lines", "xids"),
+        *(
+            "source",
+            "fact",
+            "uuid",
+            "created",
+            "seconds",
+            "job",
+            "pid",
+            "process",
+            "processes",
+            "opens",
+            "lines",
+            "xids",
+        ),
         *("used", "free", "available", "temperature", "power", "sm_clock", "throttle", "replays", "corrected"),
     )
 )
+_BYTES = frozenset({"total", "size"})
+_LEAST_BYTES = 1 << 20
+_LONG_LIST = 100
 _KEYS = ("name", "path", "index", "address", "kernel", "package", "uuid")
 _NAMES = {
     "nvml": "NVML",
@@ -63,8 +82,10 @@ _NAMES = {
     "cudnn": "cuDNN",
     "libc": "C library",
     "wsl": "WSL",
+    "jetson": "Jetson",
     "environment": "variable",
 }
+_UNTOLD = frozenset({None, "unknown", "not-shown", PLACE})
 _NOT_LOOKED_AT = frozenset({"not-asked", "not-in-paste"})
 
 Judge = Callable[[Facts], Report]
@@ -106,7 +127,8 @@ class Difference(Record, frozen=True, kw_only=True):
 def difference(before: Report, after: Report, names: tuple[str, str], judge: Judge) -> Difference:
     """What differs from ``before`` to ``after``. ``judge`` makes the report on facts."""
     explained = _explained(before, after, judge)
-    changes = sorted(_changes(before.facts, after.facts, explained), key=lambda one: one.explains is None)
+    told = (one for one in _changes(before.facts, after.facts, explained) if _is_told(one, before, after))
+    changes = sorted(told, key=lambda one: one.explains is None)
     return Difference(
         before=_side(before, names[0]),
         after=_side(after, names[1]),
@@ -179,22 +201,27 @@ def _changes(before: Facts, after: Facts, explained: Mapping[str, str]) -> Itera
     for subject, words, old, new in _pairs(before, after):
         if _unlooked(old) or _unlooked(new):
             continue
-        first, second = (dict(_leaves(_plain(value), ())) for value in (old, new))
-        for path in dict.fromkeys((*first, *second)):
-            if first.get(path) != second.get(path):
-                yield Change(
-                    subject=subject,
-                    what=" ".join(dict.fromkeys((words, *path))),
-                    before=first.get(path),
-                    after=second.get(path),
-                    explains=explained.get(subject),
-                )
+        for path, first, second in _compared(_plain(old), _plain(new), (words,)):
+            yield Change(
+                subject=subject,
+                what=" ".join(dict.fromkeys(path)),
+                before=first,
+                after=second,
+                explains=explained.get(subject),
+            )
+
+
+def _is_told(one: Change, before: Report, after: Report) -> bool:
+    """Whether both sides tell of it: what is not in a pasted text may be there all the same."""
+    sides = ((before, one.before), (after, one.after))
+    return not any(report.source == "paste" and value in _UNTOLD for report, value in sides)
 
 
 def _pairs(before: Facts, after: Facts) -> Iterator[tuple[str, str, Any, Any]]:
     """Subject, name, and the value of both sides."""
-    for name in FRAMEWORKS:
-        yield name_of(name), name_of(name), before.framework(name), after.framework(name)
+    for name in FRAMEWORKS:  # where one is not told of, it is not known whether it is there
+        one, other = (facts.framework(name) or Missing("not-asked") for facts in (before, after))
+        yield name_of(name), name_of(name), one, other
     for subject, fields in _SUBJECTS.items():
         for field in fields:
             yield subject, _NAMES.get(field, field.replace("_", " ")), getattr(before, field), getattr(after, field)
@@ -215,16 +242,64 @@ def _plain(value: Any) -> Any:
     return only
 
 
-def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every value with the words that lead to it; entries of a list by their names, not by their places."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
+_Path = tuple[str, ...]
+_Compared = tuple[_Path, str | None, str | None]
+
+
+def _compared(old: Any, new: Any, path: _Path) -> Iterator[_Compared]:
+    """Every value that differs, with the words that lead to it."""
+    old, new = _missing_in_words(old), _missing_in_words(new)
+    if old == new:
+        return
+    if isinstance(old, dict | None) and isinstance(new, dict | None):
+        first, second = old or {}, new or {}
+        for key in dict.fromkeys(("error", *first, *second)):
             if key not in _RESTLESS:
-                yield from _leaves(_missing_in_words(inner), (*path, _words(str(key))))
-    elif isinstance(value, list | tuple):
-        yield from _entries(value, path)
-    elif value is not None and value != "":
-        yield path, {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+                yield from _compared(first.get(key), second.get(key), (*path, _words(str(key))))
+    elif isinstance(old, list | tuple | None) and isinstance(new, list | tuple | None):
+        yield from _lists(tuple(old or ()), tuple(new or ()), path)
+    elif (told := (_told(old, path), _told(new, path))) and told[0] != told[1]:
+        yield path, *told
+
+
+def _lists(old: tuple[Any, ...], new: tuple[Any, ...], path: _Path) -> Iterator[_Compared]:
+    """Entries by their names, not by their places; of others, where they are many, those that one side alone has."""
+    key = _key(old, new)
+    if key is None:
+        yield from _unnamed(tuple(map(_flat, old)), tuple(map(_flat, new)), path)
+        return
+    first, second = ({str(one[key]): one for one in side} for side in (old, new))
+    for name in dict.fromkeys((*first, *second)):
+        named = (*path, name)
+        if name in first and name in second:
+            yield from _compared({**first[name], key: None}, {**second[name], key: None}, named)
+            continue
+        entry = first.get(name) or second[name]
+        word = (*named, "version") if entry.get("version") else named
+        told = str(entry.get("version") or "there")
+        yield word, told if name in first else None, told if name in second else None
+
+
+def _key(old: tuple[Any, ...], new: tuple[Any, ...]) -> str | None:
+    """The field that tells the entries of both sides apart."""
+    for key in _KEYS:
+        sides = [[one.get(key) if isinstance(one, dict) else None for one in side] for side in (old, new)]
+        if any(sides) and all(None not in side and len(set(map(str, side))) == len(side) for side in sides):
+            return key
+    return None
+
+
+def _unnamed(old: tuple[str, ...], new: tuple[str, ...], path: _Path) -> Iterator[_Compared]:
+    if sorted(old) == sorted(new):
+        return
+    whole = _counted(old), _counted(new)
+    if max(map(len, whole)) > _LONG_LIST and old and new:
+        whole = _counted((Counter(old) - Counter(new)).elements()), _counted((Counter(new) - Counter(old)).elements())
+    yield path, whole[0] or None, whole[1] or None
+
+
+def _counted(values: Iterable[str]) -> str:
+    return ", ".join(value if count == 1 else f"{count} x {value}" for value, count in sorted(Counter(values).items()))
 
 
 def _words(key: str) -> str:
@@ -238,20 +313,22 @@ def _missing_in_words(value: Any) -> Any:
     return value
 
 
-def _entries(values: list[Any] | tuple[Any, ...], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    key = next((key for key in _KEYS if values and all(isinstance(one, dict) and key in one for one in values)), None)
-    if key is None or len({str(one[key]) for one in values}) < len(values):
-        if values:
-            yield path, ", ".join(sorted(_flat(one) for one in values))
-        return
-    for one in values:
-        inner = {name: value for name, value in one.items() if name != key}
-        named = (*path, str(one[key]))
-        yield named, "there"
-        yield from _leaves(inner, named)
+def _told(value: Any, path: _Path) -> str | None:
+    """One value in words, bytes with their unit; a record only where the other side has none, and says why."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, dict | list | tuple):
+        return "known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return gib(value) if isinstance(value, int) and path[-1] in _BYTES and value >= _LEAST_BYTES else str(value)
 
 
 def _flat(value: Any) -> str:
+    value = _missing_in_words(value)
     if isinstance(value, dict):
-        return " ".join(str(one) for name, one in value.items() if one is not None and name not in _RESTLESS)
-    return str(value)
+        inner = (_flat(one) for name, one in value.items() if name not in _RESTLESS)
+        return " ".join(words for words in inner if words)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_flat, value))
+    return _told(value, ("",)) or ""

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gpudoctor import facts as f
 from gpudoctor.difference import Change, Difference, Side, difference
 from gpudoctor.facts import Facts, encode
+from gpudoctor.pasted import triage
 from gpudoctor.render.difference import as_json, terminal
 from gpudoctor.render.page import Style
 from gpudoctor.report import judge
@@ -88,6 +90,53 @@ def test_entries_of_a_list_go_by_their_names() -> None:
     )
     assert {one.what for one in found.changes} >= {"packages cupy version", f"packages {first.name} version"}
     assert not any("torch" in one.what for one in found.changes)
+
+
+def _eight(*, sound: bool = True) -> Facts:
+    assert isinstance(GOOD.gpus, f.Gpus)
+    first = GOOD.gpus.gpus[0]
+    gpus = tuple(replace(first, index=index, uuid=f"GPU-a{index:02}", pci=f"0000:{index}7:00.0") for index in range(8))
+    lost = f.Missing("unreadable", "NVML_ERROR_GPU_IS_LOST")
+    bad = replace(gpus[3], name=None, pci=None, error="NVML_ERROR_GPU_IS_LOST", capability=lost, memory=lost)
+    seen = gpus if sound else (*gpus[:3], bad, *gpus[4:7])
+    return change(GOOD, gpus={"gpus": seen}, cuda={"names": (first.name,) * len(seen), "count": len(seen)})
+
+
+def test_gpus_of_one_name_go_by_their_index_and_each_change_has_a_line_of_its_own() -> None:
+    assert told(between(_eight(), _eight(sound=False))) == [
+        ("GPU 3 error", None, "NVML_ERROR_GPU_IS_LOST", "gpu-lost"),
+        ("GPU 3 name", "NVIDIA H100 80GB HBM3", None, "gpu-lost"),
+        ("GPU 3 pci", "0000:37:00.0", None, "gpu-lost"),
+        ("GPU 3 capability", "known", "not known (unreadable)", "gpu-lost"),
+        ("GPU 3 memory", "known", "not known (unreadable)", "gpu-lost"),
+        ("GPU 7", "there", None, "gpu-lost"),
+        ("CUDA count", "8", "7", None),
+        ("CUDA names", "8 x NVIDIA H100 80GB HBM3", "7 x NVIDIA H100 80GB HBM3", None),
+    ]
+
+
+def test_sizes_have_units_and_no_value_is_a_python_object() -> None:
+    after = change(without_gpu(), pci={"devices": ()})
+    values = [value for one in between(_eight(), after).changes for value in (one.before, one.after) if value]
+    assert not [value for value in values if "{" in value or "('" in value]
+    smaller = with_gpu(memory={"total": 40 << 30})
+    assert told(between(GOOD, smaller)) == [("GPU NVIDIA H100 80GB HBM3 memory total", "79.6 GiB", "40.0 GiB", None)]
+
+
+def test_of_a_long_list_the_entries_of_one_side_alone_are_shown() -> None:
+    names = tuple(f"nvidia-driver-580-part-{number}" for number in range(9))
+    found = between(change(GOOD, driver_files={"packages": names}), change(GOOD, driver_files={"packages": names[1:]}))
+    assert told(found) == [("driver files packages", names[0], None, None)]
+
+
+def test_what_a_pasted_text_does_not_tell_is_no_difference() -> None:
+    pasted = triage(
+        b"NVIDIA-SMI 535.129.03   Driver Version: 535.129.03   CUDA Version: 12.2\ntorch==2.13.0+cu130\n", "-"
+    )
+    found = difference(judge(GOOD), pasted, ("machine", "paste"), judge)
+    assert ("NVML driver", "580.65.06", "535.129.03") in [(one.what, one.before, one.after) for one in found.changes]
+    assert not [one for one in found.changes if one.after in (None, "unknown", "not-shown")]
+    assert {"TensorFlow", "container"} <= set(found.uncompared)
 
 
 def test_what_one_side_did_not_look_at_is_not_compared() -> None:
