@@ -25,7 +25,12 @@ class InstallDriver(_Remedy, frozen=True, kw_only=True):
 
 
 class ReloadDriver(_Remedy, frozen=True, kw_only=True):
-    """Make the running kernel use the driver that is installed: reload the modules, or reboot."""
+    """Make the running kernel use the driver that is installed: reload the modules, or reboot.
+
+    ``title`` where it is the reboot that helps, and not another module.
+    """
+
+    title: str = ""
 
 
 class LoadModule(_Remedy, frozen=True, kw_only=True):

@@ -160,7 +160,7 @@ def _from_repository(place: Place, package: str, branch: _Branch) -> list[tuple[
     return [("sudo", tool, "install", pin), ("sudo", tool, "install", package)]
 
 
-def reload_driver(remedy: r.ReloadDriver, place: Place) -> Fix:  # noqa: ARG001 - it has no values
+def reload_driver(remedy: r.ReloadDriver, place: Place) -> Fix:
     """A reboot, or what comes to the same where this kernel is not the driver's."""
     if place.side in ("wsl", "container", "hosted"):
         where = "wsl --shutdown in a Windows terminal" if place.side == "wsl" else "a reboot of the host"
@@ -170,12 +170,14 @@ def reload_driver(remedy: r.ReloadDriver, place: Place) -> Fix:  # noqa: ARG001 
     if place.side == "windows":
         return Fix(title="Reboot Windows", where="machine", verify=verify_with(place))
     return Fix(
-        title="Reboot, so that the kernel loads the module of the installed driver",
+        title=remedy.title or "Reboot, so that the kernel loads the module of the installed driver",
         commands=printable([_REBOOT], place),
         where="machine",
         risk="The machine reboots.",
         verify=verify_with(place),
-        note="Without a reboot: stop every program that uses the GPU (the desktop too), then "
+        note=""
+        if remedy.title
+        else "Without a reboot: stop every program that uses the GPU (the desktop too), then "
         "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia",
     )
 

@@ -550,7 +550,7 @@ def _no_gpu(pci: PciDevices | Missing) -> str:
 
 
 def _gpu_value(gpu: Gpu) -> str:
-    parts = [text.name((gpu.name or "NVIDIA GPU").removeprefix("NVIDIA "))]
+    parts = [] if gpu.error and not gpu.name else [text.name((gpu.name or "NVIDIA GPU").removeprefix("NVIDIA "))]
     if gpu.error:
         parts.append(text.name(gpu.error))
     if isinstance(gpu.capability, GpuCapability):

@@ -52,7 +52,7 @@ _LOST = {
 
 
 _CURE = (
-    ReloadDriver(),
+    ReloadDriver(title="Reboot, so that the GPU is found on the bus again"),
     Run(
         title="If it happens again, look for the reason in the hardware",
         note="Switch the machine off and on. Check seat, power cables and temperature of the card, and try a lower "
