@@ -12,8 +12,9 @@ An installation or a copy that was interrupted; a full disk; `pip uninstall` of 
 Install the package again, over what is there. Look at the free space first: `df -h`.
 
 ## How it is detected
-Each package's RECORD names its files with their sizes: they are compared with the disk where the import fails, those
-of tests left out. A requirement that the import does not find and the package list lacks; the loader's words.
+Each package's RECORD names its files with their sizes: they are compared with the disk where the import fails, or a
+job does over a library that it opens later; those of tests are left out. A requirement that the import does not find
+and the package list lacks; the loader's words.
 
 ## Sources
 - https://packaging.python.org/en/latest/specifications/recording-installed-packages/
@@ -25,10 +26,23 @@ from __future__ import annotations
 import re
 
 from gpudoctor.engine import Rule, cite
-from gpudoctor.facts import Build, Framework, FrameworkName, Imported, Message, Package, Packages, Pins, UnmetPin
+from gpudoctor.facts import (
+    Build,
+    Framework,
+    FrameworkName,
+    Imported,
+    Message,
+    Package,
+    Packages,
+    Pins,
+    Smoke,
+    UnmetPin,
+)
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Passed, Severity, Verdict
 from gpudoctor.remedies import InstallPackages, Remedy, Run
+from gpudoctor.rules._printed import heard
 from gpudoctor.rules._texts import search
+from gpudoctor.views import Printed
 from gpudoctor.words import name_of
 
 RULE = Rule(
@@ -157,6 +171,41 @@ def _pin_of(module: str, pins: Pins) -> UnmetPin | None:
     name = module.lower().replace("_", "-")
     wanted = re.compile(rf"{re.escape(name)}(?![\w-])")
     return next((pin for pin in pins.unmet if pin.found is None and wanted.match(pin.requirement)), None)
+
+
+_UNLOADABLE = (
+    r"([\w.+-]{4,120}): (?:cannot open shared object file|file too short|cannot read file data|invalid ELF header"
+    r"|undefined symbol)"
+)
+
+
+@RULE.detector
+def a_library_at_its_first_use(smoke: Smoke, packages: Packages, printed: Printed | None) -> Verdict:
+    """The framework imports, and a library that it opens only when it needs it is gone or cut off."""
+    if smoke.stage in ("start", "import"):
+        return NotApplicable("the job did not come beyond the import")
+    failed = smoke.result == "failed"
+    said = [text for text in (smoke.error if failed else None, *(part.error for part in smoke.parts)) if text]
+    # A process that aborts says on standard error what it did not find.
+    hit = heard(printed, _UNLOADABLE) if failed and printed else None
+    named = [match for text in said if (match := search(_UNLOADABLE, text))] + ([hit.match] if hit else [])
+    broken = next(((one, match) for match in named for one in packages.packages if _has(one, match[1])), None)
+    if broken is None:
+        return None
+    package, match = broken
+    path = next(path for path in package.damaged if path.rpartition("/")[2] == match[1])
+    return Found(
+        title=f"{package.name} {package.version or ''} is not whole: {path} is gone or cut off.",
+        detail=f"{name_of(smoke.framework)} imports, and needs it later: {match[0]}. In {package.location}.",
+        evidence=(_evidence(package, packages), cite(f"stage {smoke.stage}", match[0], smoke)),
+        remedies=(_again(package),),
+        severity=Severity.ERROR if failed else Severity.WARNING,
+        confidence=Confidence.CERTAIN,
+    )
+
+
+def _has(package: Package, library: str) -> bool:
+    return any(path.rpartition("/")[2] == library for path in package.damaged)
 
 
 _CUT_OFF = r"(?:site|dist)-packages/(\S{1,200}\.so[\d.]{0,12}): (?:file too short|cannot read file data)"

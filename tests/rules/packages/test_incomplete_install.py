@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gpudoctor import facts as f
-from tests.good import GOOD, change, findings, found, only, outcome, says, verdict, with_framework
+from tests.good import GOOD, change, findings, found, only, outcome, proved, says, verdict, with_framework
 
 RULE = "incomplete-install"
 SITE = "/home/ann/venv/lib/python3.12/site-packages"
@@ -112,3 +113,60 @@ def test_a_companion_that_misses_the_library_that_is_gone_follows_from_it() -> N
     facts = says(line, failed(torch(damaged=("torch/lib/libtorch_cpu.so",), missing=1), SIGBUS), "torch")
     assert verdict(facts) == ("broken", RULE)
     assert found(facts, "companion-mismatch").because_of == RULE
+
+
+# ------------------------------------------------------------------------------------- libraries that are opened later
+
+LINALG = "torch/lib/libtorch_cuda_linalg.so"
+NOT_OPENED = "RuntimeError: Error in dlopen: libtorch_cuda_linalg.so: cannot open shared object file: No such file"
+
+
+def job(error: str | None, *, damaged: tuple[str, ...] = (LINALG,), **changes: object) -> f.Facts:
+    """PyTorch imports, its job fails at the first computation, and these files are not as its RECORD says."""
+    fields = {"result": "failed", "stage": "compute", "ended": "exception", "error": error, "proofs": (), **changes}
+    smoke = msgspec.structs.replace(proved("torch"), **fields)
+    return change(only("torch"), smokes=(smoke,), packages={"packages": (torch(damaged=damaged, missing=1),)})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NOT_OPENED,
+        f"OSError: {SITE}/{LINALG}: file too short",
+        f"ImportError: {SITE}/{LINALG}: undefined symbol: _ZN2at",
+    ],
+)
+def test_a_library_that_a_job_does_not_find_is_named_with_its_package(error: str) -> None:
+    facts = job(error)
+    assert verdict(facts) == ("broken", RULE)
+    finding = found(facts, RULE)
+    assert finding.title == f"torch 2.13.0 is not whole: {LINALG} is gone or cut off."
+    assert finding.fixes[0].commands[0].endswith("--force-reinstall --no-deps torch==2.13.0")
+    assert found(facts, "smoke-failed").because_of == RULE
+
+
+def test_a_process_that_aborts_has_said_which_library_it_misses() -> None:
+    facts = says(NOT_OPENED, job("signal SIGABRT", ended="signal SIGABRT"), "torch")
+    assert verdict(facts) == ("broken", RULE)
+
+
+def test_where_the_job_is_proved_and_one_operation_lacks_its_library_it_is_a_warning() -> None:
+    part = f.Part(name="solver", holds=False, error=NOT_OPENED)
+    smoke = msgspec.structs.replace(proved("torch"), parts=(part,))
+    facts = change(job(None), smokes=(smoke,))
+    assert found(facts, RULE).severity.value == "warning"
+
+
+@pytest.mark.parametrize(
+    ("error", "damaged"),
+    [
+        (NOT_OPENED, ("torch/lib/libc10.so",)),
+        (NOT_OPENED, ()),
+        ("RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED", (LINALG,)),
+        ("signal SIGBUS", (LINALG,)),
+    ],
+)
+def test_a_job_that_names_no_library_which_is_gone_fails_for_another_reason(
+    error: str, damaged: tuple[str, ...]
+) -> None:
+    assert findings(job(error, damaged=damaged), RULE) == ()
