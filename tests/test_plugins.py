@@ -17,7 +17,7 @@ import pytest
 from gpudoctor.matrix import load
 from gpudoctor.plugins import entries
 from gpudoctor.plugins_child import TABLES, rows_of
-from tests.cli.run import ROOT, Ran, children_of, gpudoctor
+from tests.cli.run import BUSY, ROOT, Ran, gpudoctor, survivors
 
 EXAMPLE = ROOT / "docs" / "examples" / "plugin"
 PASTE = """\
@@ -193,9 +193,9 @@ def test_one_that_hangs_is_cut_off_and_leaves_no_process(body: str, tmp_path: Pa
     folder = package(tmp_path / "site", points, **modules)
     arguments = ("diagnose", "--quick", "--format", "json", "--time-limit", "8")
     ran = with_plugin(folder, *arguments, home=tmp_path, **{marker: "1"})
-    assert ran.seconds < 13
+    assert ran.seconds < 8 + BUSY
     assert outcomes(ran.report)["bad"] == ("crashed", "plug-in made: timed out")
-    assert children_of(marker) == []
+    assert survivors(marker) == []
 
 
 def test_one_that_hangs_on_a_text_is_asked_no_more_and_the_others_are(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_one_that_hangs_on_a_text_is_asked_no_more_and_the_others_are(tmp_path: 
     reports = [msgspec.json.decode(line) for line in ran.stdout.splitlines()]
     assert [outcomes(report)["sound"] for report in reports] == [("found", "seen")] * 2
     assert [outcomes(report)["bad"][0] for report in reports] == ["crashed"] * 2
-    assert ran.seconds < 40
+    assert ran.seconds < 100
 
 
 def test_what_a_plug_in_prints_disturbs_nothing(tmp_path: Path) -> None:

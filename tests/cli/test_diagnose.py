@@ -17,7 +17,18 @@ import pytest
 
 from gpudoctor.cli.app import run
 from gpudoctor.cli.signals import terminable
-from tests.cli.run import ROOT, children_of, command, environ, files_below, gpudoctor, imitated_torch
+from tests.cli.run import (
+    BUSY,
+    ROOT,
+    children_of,
+    command,
+    environ,
+    files_below,
+    gpudoctor,
+    imitated_torch,
+    survivors,
+    wait_until,
+)
 from tests.lab.drivers.fake import HANG, SEGV, FakeGpu, Machine, error, gpus, install
 from tests.lab.drivers.needs import need_compiler
 
@@ -135,7 +146,7 @@ def test_a_gpu_that_hangs_nvml_is_named_and_the_others_are_judged(tmp_path: Path
     machine = Machine(gpus=gpus(4))
     third = replace(machine.gpus[3], faults={"nvmlDeviceGetHandleByIndex_v2": HANG})
     ran = quick(tmp_path, replace(machine, gpus=(*machine.gpus[:3], third)), "--time-limit", "20")
-    assert ran.seconds < 25
+    assert ran.seconds < 20 + BUSY
     assert [gpu["capability"]["fact"] for gpu in ran.report["facts"]["gpus"]["gpus"]] == [
         "gpu-capability",
         "gpu-capability",
@@ -223,32 +234,34 @@ def test_a_framework_that_fails_is_a_finding_with_its_stage_and_no_traceback(
 def test_a_hang_ends_within_the_time_limit_and_leaves_no_process(tmp_path: Path) -> None:
     marker = f"GPUDOCTOR_TEST_{os.getpid()}_{time.monotonic_ns()}"
     ran = imitated(tmp_path, "--time-limit", "15", fault="train:hang", **{marker: "1"})
-    assert ran.seconds < 20
+    assert ran.seconds < 15 + BUSY
     assert (ran.code, ran.cause) == (1, "smoke-hang")
     assert ran.report["smoke"][0]["stage"] == "train"
-    assert children_of(marker) == []
+    assert survivors(marker) == []
 
 
 def test_a_stopped_job_ends_within_the_time_limit(torch_python: Path, tmp_path: Path) -> None:
     """SIGSTOP of the smoke child: a report that says which stage, nothing left behind."""
     marker = f"GPUDOCTOR_TEST_{os.getpid()}_{time.monotonic_ns()}"
     started = time.monotonic()
-    arguments = ("diagnose", "--allow-cpu", "--python", str(torch_python), "--format", "json", "--time-limit", "20")
+    arguments = ("diagnose", "--allow-cpu", "--python", str(torch_python), "--format", "json", "--time-limit", "40")
     with subprocess.Popen(
         command(*arguments), stdout=subprocess.PIPE, env=environ(tmp_path, **{marker: "1"}), cwd=tmp_path
     ) as run:
-        job = None
-        while job is None and time.monotonic() - started < 15:
-            job = next((pid for pid in children_of(marker) if pid != run.pid and _maps_torch(pid)), None)
-            time.sleep(0.02)
-        assert job is not None, "the job was never seen"
-        os.kill(job, signal.SIGSTOP)
-        stdout, _ = run.communicate(timeout=60)
-    assert time.monotonic() - started < 26
+        jobs: list[int] = []
+
+        def seen() -> bool:
+            jobs.extend(pid for pid in children_of(marker) if pid != run.pid and _maps_torch(pid))
+            return bool(jobs)
+
+        wait_until(seen, "the job is there", 60)
+        os.kill(jobs[0], signal.SIGSTOP)
+        stdout, _ = run.communicate(timeout=120)
+    assert time.monotonic() - started < 40 + BUSY
     report = json.loads(stdout)
     assert report["cause"]["rule"] in ("smoke-hang", "framework-import-failed")
     assert report["smoke"][0]["stage"] in ("import", "init", "copy", "compute", "train", "verify")
-    assert children_of(marker) == []
+    assert survivors(marker) == []
 
 
 def _maps_torch(pid: int) -> bool:
@@ -269,10 +282,12 @@ def test_an_interrupt_still_prints_the_report_so_far(tmp_path: Path, number: sig
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     marker = f"GPUDOCTOR_TEST_{os.getpid()}_{time.monotonic_ns()}"
+    reached = tmp_path / "reached"
     variables = {
         **environ(tmp_path, **driver(tmp_path, Machine())),
         **imitation(tmp_path),
         "IMITATION_FAULT": "train:hang",
+        "IMITATION_REACHED": str(reached),
         "TMPDIR": str(temporary),
         marker: "1",
     }
@@ -283,17 +298,14 @@ def test_an_interrupt_still_prints_the_report_so_far(tmp_path: Path, number: sig
         env=variables,
         preexec_fn=_default_signals,
     ) as run:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not any(_is_training(pid) for pid in children_of(marker)):
-            time.sleep(0.05)
-        time.sleep(1.0)
+        wait_until(reached.exists, "the job trains")
         run.send_signal(number)
-        stdout, stderr = run.communicate(timeout=30)
+        stdout, stderr = run.communicate(timeout=60)
     assert run.returncode == code
     report = json.loads(stdout)
     assert report["facts"]["gpus"]["gpus"][0]["name"] == "NVIDIA H100 80GB HBM3"
     assert b"Traceback" not in stderr
-    assert children_of(marker) == []
+    assert survivors(marker) == []
     assert files_below(temporary) == set()
 
 
@@ -306,13 +318,6 @@ def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
-
-
-def _is_training(pid: int) -> bool:
-    try:
-        return b"-c" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 # ---------------------------------------------------------------------------------- the interpreter under test
@@ -349,7 +354,7 @@ def test_an_interpreter_that_talks_nonsense_is_undetermined_or_worse_but_never_a
 def test_an_interpreter_that_hangs_ends_within_the_time_limit(tmp_path: Path) -> None:
     python = fake_python(tmp_path, "sleep 600")
     ran = gpudoctor("diagnose", "--python", str(python), "--format", "json", "--time-limit", "8", home=tmp_path)
-    assert ran.seconds < 13
+    assert ran.seconds < 8 + BUSY
     assert ran.report["facts"]["interpreter"]["kind"] == "timed-out"
 
 

@@ -179,7 +179,7 @@ def test_every_command_line_starts_the_job_on_a_fit_machine_alone(on: On) -> Non
         ran = unfit.start(awake)
         assert (name, ran.returncode, ran.stdout) == (name, 1, "")
         assert (name, CAUSE in ran.stderr) == (name, True)
-        assert time.monotonic() - began < 25, f"{name}: waiting cannot help here"
+        assert time.monotonic() - began < 60, f"{name}: waiting cannot help here"
 
 
 def test_the_job_of_the_image_is_the_process_that_the_entrypoint_was(on: On) -> None:

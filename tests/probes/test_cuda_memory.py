@@ -16,6 +16,7 @@ from gpudoctor.probes import cuda_memory as module
 from gpudoctor.probes.cuda_devices import CudaDevice
 from gpudoctor.probes.cuda_memory import LEAVE, cuda_memory
 from gpudoctor.world import World
+from tests.cli.run import BUSY
 from tests.lab.drivers.fake import (
     GIB,
     HANG,
@@ -198,7 +199,7 @@ def test_what_ends_it_early_is_told_with_its_call(tmp_path: Path, faults: dict[s
     tested = 2 * BLOCK if begun else 0
     free = FREE if begun else 0
     assert test == MemoryTest(gpu=0, free=free, tested=tested, error=said)
-    assert time.monotonic() - started < IDLE + 6
+    assert time.monotonic() - started < IDLE + BUSY
     assert not children._running
 
 

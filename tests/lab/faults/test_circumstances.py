@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import command, environ
+from tests.cli.run import BUSY, command, environ, wait_until
 from tests.lab.drivers.needs import need_compiler
 from tests.lab.faults.circumstances import (
     CIRCUMSTANCES,
@@ -124,14 +124,16 @@ def test_a_gigabyte_of_a_file_costs_little_memory_and_time(words: tuple[str, ...
 def test_a_run_in_the_background_ends_by_termination(tmp_path: Path) -> None:
     """A shell without job control starts it with SIGINT ignored."""
     need_compiler()
-    place = Place(tmp_path / "place", variables={"IMITATION_FAULT": "train:hang"})
+    reached = tmp_path / "reached"
+    variables = {"IMITATION_FAULT": "train:hang", "IMITATION_REACHED": str(reached)}
+    place = Place(tmp_path / "place", variables=variables)
 
     def prepare() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     started = time.monotonic()
     with place.begin("diagnose", "--format", "json", prepare=prepare) as process:
-        time.sleep(1.0)
+        wait_until(reached.exists, "the job trains")
         process.send_signal(signal.SIGINT)
         time.sleep(0.5)
         assert process.poll() is None
@@ -150,5 +152,5 @@ def test_a_file_that_never_answers_costs_its_readers_facts_and_no_other(tmp_path
     facts = ran.report["facts"]
     hung = {name for name, fact in facts.items() if isinstance(fact, dict) and fact.get("kind") == "timed-out"}
     assert hung == {"processor", "virtual_machine"}  # its two readers
-    assert ran.seconds < 10 + 5
+    assert ran.seconds < 10 + BUSY
     assert place.left() == []
