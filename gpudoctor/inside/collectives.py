@@ -162,10 +162,10 @@ class Group:
 
     def _timed(self, operation):
         self._finish()
-        began = time.time()
+        began = time.perf_counter()
         operation()
         self._finish()
-        return time.time() - began
+        return time.perf_counter() - began
 
     def _differs(self, found, expected):
         """The first difference in words, None where there is none; compared on the CPU."""

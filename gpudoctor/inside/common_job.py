@@ -12,6 +12,7 @@ The child tells, one JSON object a line (gpudoctor.smoke.told makes facts of the
 - for each network, "convolutional" first: ``{"step", "of", "loss", "network"}``, ``{"speed", "network"}`` in images a
   second, ``{"scores": {accuracy, precision, recall, f1}, "network"}``
 - ``{"proof": {name, holds, detail, required}}``
+- ``{"opened": true}``: the GPU is open, nothing lies on it yet; it waits for ``{"continue": true}``
 - ``{"hold": bytes}``: it holds that much and waits for ``{"continue": true, "profile": bool}``
 - ``{"trying": name}`` before what may take the child with it: "profiler-kernels", and each part by its name
 - ``{"cpu_speed": images a second}``; ``{"part": {name, holds, detail, error, rate, unit, seconds}}``
@@ -36,6 +37,7 @@ class Verbs:
     """What the job asks of a framework. A verb that raises fails the stage at which it was asked."""
 
     device = None  # the framework's own short name of the device that was chosen, as places() tells it
+    doubts = ()  # of each longer row that was timed since a list was put here, whether the GPU's own clock was wrong
 
     def bring_in(self):
         """Import the framework."""
@@ -175,7 +177,7 @@ class Job:
         self.steps = go["steps"]
         self.batch = go.get("batch") or BATCH
         self.precision = go.get("precision") or "fp32"
-        self.until = time.time() + go["seconds"] if go.get("seconds") else None
+        self.until = time.perf_counter() + go["seconds"] if go.get("seconds") else None
         self.wants_parts, self.wants_speedup = bool(go.get("parts")), bool(go.get("speedup"))
         self.lessons = [make() for make in NETWORKS]
         for lesson in self.lessons:
@@ -194,11 +196,17 @@ class Job:
         self.talk.stage("done")
 
     def _late(self):
-        return self.until is not None and time.time() >= self.until
+        return self.until is not None and time.perf_counter() >= self.until
 
     def init(self):
         self.talk.stage("init")
+        if self.on_gpu:
+            attempt([], "", wait_asleep)
         self.talk.say(device=self.framework.init(self.on_gpu))
+        if self.on_gpu:
+            # A context takes more memory than the job will: who looks from outside has to see the GPU with it.
+            self.talk.say(opened=True)
+            self.talk.wait()
         if self.precision != "fp32":
             self.framework.allow(self.precision)
 
@@ -227,7 +235,7 @@ class Job:
     def _teach(self, learnt, may_end):
         learner, network = learnt.learner, learnt.lesson.name
         every = self.steps // 39 + 1  # at most 40 points of the curve
-        began, timed_from, done = time.time(), 0, 0
+        began, timed_from, done = time.perf_counter(), 0, 0
         for step, batch in enumerate(learner.batches(self.steps, self.batch)):
             loss, done = learner.step(batch), step + 1
             if step % every and done != self.steps:
@@ -235,10 +243,10 @@ class Job:
             learnt.losses.append(float(learner.number(loss)))
             self.talk.say(step=step, of=self.steps, loss=learnt.losses[-1], network=network)
             if step == every:  # the first steps also compile and choose algorithms
-                began, timed_from = time.time(), done
+                began, timed_from = time.perf_counter(), done
             if may_end and self._late():
                 break
-        seconds = time.time() - began
+        seconds = time.perf_counter() - began
         speed = (done - timed_from) * self.batch / seconds if seconds > 0 else None
         self.talk.say(speed=speed, network=network)
         learnt.whole = done == self.steps
@@ -306,7 +314,7 @@ class Job:
         """The GPU's own events cannot tell more time than the clock on the wall, nor none."""
         if not self.on_gpu:
             return
-        began = time.time()
+        began = time.perf_counter()
         try:
             told = self.framework.event_seconds(self._more_steps)
         except Unsupported as why:
@@ -315,7 +323,7 @@ class Job:
         except Exception as error:
             yield proof("device-events", None, words(error))
             return
-        wall = time.time() - began
+        wall = time.perf_counter() - began
         detail = "%.3g ms by events, %.3g ms by the clock" % (1e3 * told, 1e3 * wall)
         # The two clocks differ by far less than 2 %.
         yield proof("device-events", 0 < told <= 1.02 * wall, detail)
@@ -377,26 +385,26 @@ class Job:
         for step, batch in enumerate(learner.batches(1000, self.batch)):
             learner.number(learner.step(batch))
             if step == 1:  # the first steps also compile
-                began = time.time()
+                began = time.perf_counter()
             elif step > 1:
                 done += 1
-                if time.time() - began > CPU_SECONDS or done == 100:
+                if time.perf_counter() - began > CPU_SECONDS or done == 100:
                     break
-        return done * self.batch / (time.time() - began)
+        return done * self.batch / (time.perf_counter() - began)
 
 
 def report(talk, framework):
     """Import the framework and tell what it says of itself. False if that failed."""
     talk.stage("import")
-    began = time.time()
+    began = time.perf_counter()
     try:
         framework.bring_in()
     except SystemExit:
         raise
     except BaseException as error:
-        talk.say(failed=words(error), seconds=time.time() - began)
+        talk.say(failed=words(error), seconds=time.perf_counter() - began)
         return False
-    seconds, troubles = time.time() - began, []
+    seconds, troubles = time.perf_counter() - began, []
     talk.say(imported=framework.says(troubles), seconds=seconds)
     framework.meet_numpy(troubles)
     _complain(talk, troubles)

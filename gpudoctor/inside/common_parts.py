@@ -39,6 +39,7 @@ CPU_BYTES = 256 << 20
 LONGEST = {True: 0.05, False: 0.03}  # seconds that one operation may take on a GPU, on a CPU
 SAMPLE = {True: 0.05, False: 0.03}  # seconds of repeats behind one timing
 SAMPLES = 5
+LEAST_COPY = 128 << 20  # bytes; half of it would lie in the cache of a large GPU (126 MiB), whose speed is another
 # With less time left the compiler is not begun: it has to be loaded first, and a C++ compiler takes its time.
 COMPILE_SECONDS = {True: 10.0, False: 30.0}
 
@@ -61,6 +62,11 @@ def checked(found, expected, tolerance, what, rate=None, unit=None):
     return {"holds": apart <= tolerance, "detail": detail, "rate": rate, "unit": unit}
 
 
+def tf32_is_off():
+    """NVIDIA's libraries then compute in full fp32, whatever a program asks for."""
+    return os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"
+
+
 def teraflops(operations, seconds):
     return {"rate": operations / seconds / 1e12, "unit": "TFLOP/s"} if seconds > 0 else {}
 
@@ -71,6 +77,11 @@ def gigabytes(size, seconds):
 
 def millions(count, seconds):
     return {"rate": count / seconds / 1e6, "unit": "M/s"} if seconds > 0 else {}
+
+
+def copied_inside(size, seconds, on_gpu):
+    """The rate of a copy inside the GPU, which reads and writes; none for one that its cache may have answered."""
+    return gigabytes(2 * size, seconds) if size >= LEAST_COPY or not on_gpu else {}
 
 
 def spread(length, count):
@@ -95,7 +106,7 @@ class Bench:
     """What a part may use: its share of the memory and of the time, and the clock."""
 
     def __init__(self, framework, on_gpu):
-        self.clock, self.on_gpu = framework.clock, on_gpu
+        self.framework, self.clock, self.on_gpu = framework, framework.clock, on_gpu
         free = framework.free_memory()
         self.bytes = min(PLENTY, int(SHARE * free)) if free is not None else PLENTY // 16
         if not on_gpu:
@@ -118,15 +129,16 @@ class Bench:
         return taken, work
 
     def best(self, work):
-        """Seconds of one run: the best of several rows of runs; fewer rows where one run is long."""
+        """Seconds of one run: the best of several rows of runs; fewer rows where one run is long. 0 if not known."""
+        doubts = self.framework.doubts = []
         taken = [self.clock(work, 1)]
         runs = max(1, min(1000, int(SAMPLE[self.on_gpu] / max(taken[0], 1e-6))))
-        began = time.time()
+        began = time.perf_counter()
         for _ in range(SAMPLES):
             taken.append(self.clock(work, runs) / runs)
-            if time.time() - began > 2 * SAMPLES * SAMPLE[self.on_gpu]:
+            if time.perf_counter() - began > 2 * SAMPLES * SAMPLE[self.on_gpu]:
                 break
-        return min(taken)
+        return 0.0 if doubts and all(doubts) else min(taken)
 
 
 class Parts:
@@ -139,11 +151,11 @@ class Parts:
     def run(self):
         able = self.framework.parts()
         for name in PARTS:
-            began = time.time()
+            began = time.perf_counter()
             part = {"name": name, "holds": None, "detail": "", "error": None, "rate": None, "unit": None}
             part.update(self._one(name, able.get(name)))
             part["detail"] = part["detail"][:500]
-            part["seconds"] = time.time() - began
+            part["seconds"] = time.perf_counter() - began
             self.talk.say(part=part)
 
     def _one(self, name, work):
@@ -151,7 +163,7 @@ class Parts:
             return {"detail": "not in this framework's public interface"}
         if self.lost is not None:
             return {"detail": "the GPU answers no more after %s" % self.lost}
-        if self.until is not None and self.until - time.time() < self._needs(name):
+        if self.until is not None and self.until - time.perf_counter() < self._needs(name):
             return {"detail": "no time left"}
         self.talk.say(trying=name)
         try:
@@ -345,11 +357,13 @@ class ArrayParts:
         size = max(16 << 20, min(128 << 20, bench.bytes // 8 >> 24 << 24))
         return self.numpy.arange(size // 4, dtype="uint32") * self.numpy.uint32(747796405)
 
-    def _copied(self, bench, pattern, came, work, copies=1):
+    def _copied(self, bench, pattern, came, work, inside=False):
         right = self.numpy.array_equal(came, pattern)
         detail = "%d MiB" % (pattern.nbytes >> 20) if right else "what was copied differs from its source"
         result = {"holds": bool(right), "detail": detail}
-        result.update(gigabytes(copies * pattern.nbytes, bench.best(work)))
+        seconds = bench.best(work)
+        size = pattern.nbytes
+        result.update(copied_inside(size, seconds, self.on_gpu) if inside else gigabytes(size, seconds))
         return result
 
     def _copy_to(self, bench):

@@ -223,6 +223,17 @@ def first_gpu_address():
     return text.value.decode("ascii", "replace").lower()
 
 
+def wait_asleep():
+    """Let this process sleep while it waits for CUDA's device 0, if libcuda is here and takes the wish.
+
+    CUDA waits busily where there are processors enough (CU_CTX_SCHED_AUTO), and then a GPU that never answers looks
+    like work. https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__PRIMARY__CTX.html
+    """
+    library = _mapped("libcuda.so")
+    if library is not None:
+        library.cuDevicePrimaryCtxSetFlags_v2(0, 4)  # CU_CTX_SCHED_BLOCKING_SYNC
+
+
 def free_gpu_memory():
     """Bytes free on CUDA's device 0 in this process (cuMemGetInfo), None without libcuda or an answer."""
     library = _mapped("libcuda.so")

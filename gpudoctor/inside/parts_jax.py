@@ -62,7 +62,7 @@ class JaxParts(ArrayParts):
             size //= 2
         pattern = self.numpy.arange(size // 4, dtype="uint32") * self.numpy.uint32(747796405)
         there = self.to_gpu(pattern)
-        return self._copied(bench, pattern, self.here(self.np.copy(there)), lambda: self.np.copy(there), 2)
+        return self._copied(bench, pattern, self.here(self.np.copy(there)), lambda: self.np.copy(there), True)
 
     def compiled(self):
         np = self.np

@@ -74,9 +74,9 @@ class TensorFlowParts(ArrayParts):
         with self.framework.on("CPU:0"):
             return self.tf.identity(tensor)
 
-    def _copied(self, bench, pattern, came, work, copies=1):
+    def _copied(self, bench, pattern, came, work, inside=False):
         # As bytes: as numbers some of them are none.
-        return ArrayParts._copied(self, bench, pattern, came.view("uint32"), work, copies)
+        return ArrayParts._copied(self, bench, pattern, came.view("uint32"), work, inside)
 
     def _sparse(self, bench):
         """A matrix with 32 numbers in each row times a dense one of 64 columns."""

@@ -93,7 +93,8 @@ class TorchParts:
         def make(size):
             factors.clear()
             left = convert(self.some(size, size))
-            right = left.t() if turned else convert(self.some(size + 1, size)[1:])
+            right = self.some(size + 1, size)[1:]
+            right = convert(right.t().contiguous()).t() if turned else convert(right)
             factors.update(left=left, right=right)
             return lambda: multiply(left, right)
 
@@ -264,7 +265,7 @@ class TorchParts:
         right = torch.equal(last, pattern) and bool((stretches == stretches[-1]).all().item())
         detail = "%d MiB" % (size >> 20) if right else "what was copied differs from its source"
         result = {"holds": right, "detail": detail}
-        result.update(gigabytes(2 * size, bench.best(work)))
+        result.update(copied_inside(size, bench.best(work), self.on_gpu))
         return result
 
     # --------------------------------------------------------------------------------------- sparse, and compiled

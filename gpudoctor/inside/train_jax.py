@@ -52,6 +52,8 @@ class Framework(Verbs):
         """Raise Unsupported where this device does not compute in that precision."""
         if precision == "tf32" and not self.on_gpu:
             raise Unsupported("tf32 is a mode of NVIDIA GPUs; this job is on the CPU")
+        if precision == "tf32" and tf32_is_off():
+            raise Unsupported("tf32 is switched off by NVIDIA_TF32_OVERRIDE=0")
         told = self._device(self.place)
         capability = told["capability"] if self.on_gpu else None
         if precision in ("tf32", "bf16") and capability and int(capability.partition(".")[0]) < 8:
@@ -159,13 +161,13 @@ class Framework(Verbs):
 
     def clock(self, work, runs):
         # JAX shows no events: the time is the wall's. It would make room for the results of all runs at once.
-        under_way, began = [], time.time()
+        under_way, began = [], time.perf_counter()
         for _ in range(runs):
             under_way.append(work())
             if len(under_way) > 2:
                 self.jax.block_until_ready(under_way.pop(0))
         self.jax.block_until_ready(under_way)
-        return time.time() - began
+        return time.perf_counter() - began
 
     def kernels(self, work):
         raise Unsupported("JAX's profiler writes files")

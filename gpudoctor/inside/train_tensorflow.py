@@ -83,6 +83,8 @@ class Framework(Verbs):
         """Raise Unsupported where this device does not compute in that precision."""
         if precision == "tf32" and not self.on_gpu:
             raise Unsupported("tf32 is a mode of NVIDIA GPUs; this job is on the CPU")
+        if precision == "tf32" and tf32_is_off():
+            raise Unsupported("tf32 is switched off by NVIDIA_TF32_OVERRIDE=0")
         if self.on_gpu and precision in ("tf32", "bf16"):
             told = self._device(self._gpus()[0])
             if told["capability"] and int(told["capability"].partition(".")[0]) < 8:
@@ -207,12 +209,12 @@ class Framework(Verbs):
 
     def clock(self, work, runs):
         # TensorFlow shows no events: the time is the wall's, until the last run's first number is here.
-        began = time.time()
+        began = time.perf_counter()
         for _ in range(runs):
             result = work()
         with self.tf.device(result.device):
             self.tf.reshape(result, [-1])[:1].numpy()
-        return time.time() - began
+        return time.perf_counter() - began
 
     def kernels(self, work):
         raise Unsupported("TensorFlow's profiler writes files")

@@ -2,6 +2,8 @@
 
 # Names such as SCALE and attempt are those of the common_*.py. What each verb is asked for is told in common_job.py.
 
+LEAST_WALL = 0.005  # seconds; what starts and ends a row may take longer than a shorter one itself
+
 
 class Framework(Verbs):
     def bring_in(self):
@@ -10,7 +12,7 @@ class Framework(Verbs):
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         import torch
 
-        self.torch = torch
+        self.torch, self.doubts = torch, []
 
     # ------------------------------------------------------------------------------ what it says of itself
 
@@ -86,6 +88,8 @@ class Framework(Verbs):
         """Raise Unsupported where this device does not compute in that precision."""
         if precision == "tf32" and not self.on_gpu:
             raise Unsupported("tf32 is a mode of NVIDIA GPUs; this job is on the CPU")
+        if precision == "tf32" and tf32_is_off():
+            raise Unsupported("tf32 is switched off by NVIDIA_TF32_OVERRIDE=0")
         if precision in ("tf32", "bf16"):
             self.ask_for(8, 0, precision)
 
@@ -206,6 +210,8 @@ class Framework(Verbs):
     # -------------------------------------------------------------------------------------- memory and time
 
     def allocated(self):
+        if os.environ.get("PYTORCH_NO_CUDA_MEMORY_CACHING"):  # then it counts nothing
+            return None
         return int(self.torch.cuda.memory_allocated(0))
 
     def free_memory(self):
@@ -238,11 +244,25 @@ class Framework(Verbs):
             for _ in range(runs):
                 work()
 
-        if self.on_gpu:
-            return self.event_seconds(row)
-        began = time.time()
-        row()
-        return time.time() - began
+        if not self.on_gpu:
+            began = time.perf_counter()
+            row()
+            return time.perf_counter() - began
+        self.torch.cuda.synchronize(0)
+        began = time.perf_counter()
+        told = self.event_seconds(row)
+        return self.sober(told, time.perf_counter() - began)
+
+    def sober(self, told, wall):
+        """What events told of a row of work; the wall's clock, and a doubt, where they cannot be right.
+
+        A row of some length takes about as long by the clock on the wall; much less is no time in which it was done.
+        On a busy machine the wall's clock may run on after it.
+        """
+        wrong = told <= 0 or (wall >= LEAST_WALL and told <= 0.5 * wall)
+        if wrong or wall >= LEAST_WALL:
+            self.doubts.append(wrong)
+        return wall if wrong else told
 
     def kernels(self, work):
         profiler = getattr(self.torch, "profiler", None)

@@ -80,10 +80,10 @@ class Plan:
 
     ``executable`` is the interpreter under test, ``environ`` the user's environment. ``decide`` says, once a
     framework was imported or failed to be, where its job is due: on the GPU, on the CPU, or nowhere (``skip``).
-    ``choice`` narrows the GPUs. ``witness`` looks at one GPU from outside for these processes, before the job and
-    while it holds memory; ``record`` keeps what the driver tells meanwhile. ``seconds`` are for all jobs together
-    once the frameworks are imported. ``parts`` are run on a GPU, on the CPU only if ``deep``. ``train`` False:
-    imports only.
+    ``choice`` narrows the GPUs. ``witness`` looks at one GPU from outside for these processes, once the job has opened
+    it and while it holds memory; ``record`` keeps what the driver tells meanwhile. ``seconds`` are for all jobs
+    together once the frameworks are imported. ``parts`` are run on a GPU, on the CPU only if ``deep``. ``train``
+    False: imports only.
     """
 
     executable: str
@@ -244,6 +244,9 @@ class Jobs:
                 told.job_seconds = time.monotonic() - course.went_at
         elif "step" in line:
             self._show(told, line["step"], line.get("of"))
+        elif "opened" in line and course.child:
+            told.before = self._look(course)
+            course.child.send({"continue": True})
         elif "hold" in line and course.child:
             told.during = self._look(course)
             course.child.send({"continue": True, "profile": not self._seen(told)})
@@ -252,8 +255,9 @@ class Jobs:
         self.report(Event(told.name, told.stage, time.monotonic() - self._began, step, steps))
 
     def _seen(self, told: Told) -> bool:
-        proofs = smoke_fact(told, None).proofs
-        return any(proof.holds for proof in proofs if proof.name.startswith("outside-"))
+        """Whether a witness outside saw the job, and none contradicts it."""
+        seen = [proof.holds for proof in smoke_fact(told, None).proofs if proof.name.startswith("outside-")]
+        return True in seen and False not in seen
 
     def _look(self, course: _Course) -> Sight | Missing:
         told = course.told
@@ -354,7 +358,6 @@ class Jobs:
             return
         if decision == "gpu":
             self._begin_record()
-            told.before = self._look(course)
         told.went, course.went_at = True, time.monotonic()
         left = max(1.0, self.plan.seconds - self._spent)
         told.allowed = left

@@ -44,6 +44,7 @@ STAGE_MARK = "@gpudoctor-stage "
 GPU_DEVICES: Mapping[FrameworkName, str] = {"torch": "cuda:0", "tensorflow": "GPU:0", "jax": "gpu:0"}
 SKIPPED = "no usable GPU here, and the CPU was not allowed"
 HELD_SHARE = 0.75  # of the memory that a job says it holds; other programs' memory moves too
+LEAST_HELD = 16 << 20  # bytes; less is not to be told from what a driver or another program takes at any time
 _MESSAGES_LIMIT = 40
 _TEXT_LIMIT = 500
 
@@ -395,7 +396,9 @@ def _proved(told: Told, proofs: Sequence[Proof]) -> _Verdict:
     if places:
         return "ran-on-cpu", "done", None, f"{places[0].name} does not hold: {places[0].detail}"
     seen = {proof.name: proof.holds for proof in proofs if proof.name in _WITNESSES}
-    if any(seen.values()):
+    # A process that is listed may do no more than keep a context: memory that did not move speaks against it.
+    contradicted = seen.get("outside-memory") is False and not seen.get("profiler-kernels")
+    if any(seen.values()) and not contradicted:
         return "proved", "done", None, None
     details = "; ".join(f"{proof.name}: {proof.detail}" for proof in proofs if proof.name in _WITNESSES)
     if False in seen.values():
@@ -405,7 +408,7 @@ def _proved(told: Told, proofs: Sequence[Proof]) -> _Verdict:
 
 def _witness_proofs(told: Told, ending: Ending | None) -> Iterator[Proof]:
     if told.held is not None and told.during is not None:
-        yield process_proof(told.during, told.pid)
+        yield process_proof(told.before, told.during, told.pid, told.held)
         yield memory_proof(told.before, told.during, told.held)
     elif told.held is not None:
         yield Proof(name="outside-memory", holds=None, detail="no witness")
@@ -414,18 +417,37 @@ def _witness_proofs(told: Told, ending: Ending | None) -> Iterator[Proof]:
         yield Proof(name=told.trying, holds=None, detail=f"the profiler did not end well: {words}")
 
 
-def process_proof(during: Sight | Missing, pid: int | None) -> Proof:
-    """Whether the driver lists the job's process on the GPU. Not being listed proves nothing: see containers."""
+def process_proof(before: Sight | Missing | None, during: Sight | Missing, pid: int | None, held: int) -> Proof:
+    """Whether the driver lists the job's process on the GPU, with the memory that it holds where that is told.
+
+    Not being listed proves nothing: see containers. Nor does being listed with other memory than the job holds: in a
+    container the number may be another process's, on the host. There drivers tell 0 bytes of every process:
+    https://github.com/NVIDIA/open-gpu-kernel-modules/pull/614
+    """
     if isinstance(during, Missing):
         return Proof(name="outside-process", holds=None, detail=str(during))
     if any(process.pid == pid for process in during.processes):
-        return Proof(name="outside-process", holds=True, detail=f"the driver lists process {pid} on the GPU")
+        detail = f"the driver lists process {pid} on the GPU"
+        now, earlier = _used_by(pid, during), 0 if isinstance(before, Missing | None) else _used_by(pid, before)
+        if now and now - earlier < HELD_SHARE * held:
+            told = f"{detail}, its memory went up by {_mib(now - earlier)}, the job holds {_mib(held)}"
+            return Proof(name="outside-process", holds=None, detail=told)
+        return Proof(name="outside-process", holds=True, detail=detail)
     told = "lists no processes" if during.listed is None else f"lists {during.listed} processes, not this one by number"
     return Proof(name="outside-process", holds=None, detail=f"the driver {told}")
 
 
+def _used_by(pid: int | None, sight: Sight) -> int:
+    return sum(process.used or 0 for process in sight.processes if process.pid == pid)
+
+
 def memory_proof(before: Sight | Missing | None, during: Sight | Missing, held: int) -> Proof:
-    """Whether the GPU's memory grew by what the job holds. Where others use the GPU, not growing proves nothing."""
+    """Whether the GPU's memory grew by what the job holds.
+
+    Memory that stays as it was contradicts the job where the driver lists nobody else on the GPU. Where others are
+    listed, or memory moved in another way (by a program in another container, whom the driver does not list here),
+    nothing is proved.
+    """
 
     def proof(holds: bool | None, detail: str) -> Proof:
         return Proof(name="outside-memory", holds=holds, detail=detail)
@@ -439,10 +461,14 @@ def memory_proof(before: Sight | Missing | None, during: Sight | Missing, held: 
         return proof(None, "memory in use is not told")
     grew = during.used - before.used
     detail = f"memory in use on the GPU went up by {_mib(grew)}, the job holds {_mib(held)}"
+    if held < LEAST_HELD:
+        return proof(None, f"{detail}: too little to tell it from others' memory")
     if grew >= HELD_SHARE * held:
         return proof(True, detail)
-    alone = during.listed == 0
-    return proof(False if alone else None, detail)
+    alone = during.listed == len(during.processes)
+    ours = sum(process.used or 0 for process in during.processes) - sum(one.used or 0 for one in before.processes)
+    still = abs(grew) <= (1 - HELD_SHARE) * held and ours < HELD_SHARE * held
+    return proof(False if alone and still else None, detail)
 
 
 def _mib(size: int) -> str:

@@ -39,6 +39,8 @@ def test_a_clock_that_stands_still_gives_no_rate(job: Any) -> None:
 class Device:
     """A device on which each work takes as long as it says."""
 
+    doubts: Any = ()
+
     def __init__(self, free: int | None = None) -> None:
         self.free = free
         self.runs = 0
@@ -112,7 +114,7 @@ def test_one_long_run_is_not_repeated_five_times(job: Any, monkeypatch: pytest.M
         return 4.0 * runs
 
     bench.clock = clock
-    monkeypatch.setattr(job.time, "time", lambda: now[0])
+    monkeypatch.setattr(job.time, "perf_counter", lambda: now[0])
     assert bench.best(lambda: None) == 4.0
     assert now[0] == 8.0
 
@@ -164,7 +166,7 @@ def test_after_an_error_that_stays_nothing_is_blamed_on_the_parts_that_follow(jo
 
 
 def test_what_is_left_when_time_is_over_is_not_tried(job: Any) -> None:
-    now = job.time.time()
+    now = job.time.perf_counter()
     good = {name: lambda _: job.checked([1.0], [1.0], 0.0, "one number") for name in ("fft", "compile")}
     over = run(job, Device(1 << 30), good, now - 1)
     assert [over[name]["detail"] for name in good] == ["no time left"] * 2
@@ -222,3 +224,22 @@ collect2: error: ld returned 1 exit status
 )
 def test_a_compilers_error_is_found_far_down(job: Any, text: str, line: str) -> None:
     assert job.compilers_words(RuntimeError(text)) == line
+
+
+@pytest.mark.parametrize(("wrong", "seconds"), [([], 0.001), ([True, False], 0.001), ([True, True], 0.0)])
+def test_what_a_clock_that_was_always_wrong_timed_has_no_rate(job: Any, wrong: list[bool], seconds: float) -> None:
+    device = Device(1 << 30)
+    device.doubts = [True]  # of another part
+    told = iter(wrong)
+
+    def work() -> float:
+        device.doubts += [next(told)] if wrong and device.runs < 60 else []
+        return 0.001
+
+    assert job.Bench(device, True).best(work) == seconds
+
+
+def test_a_copy_that_the_cache_may_have_answered_has_no_rate(job: Any) -> None:
+    assert job.copied_inside(127 << 20, 0.001, True) == {}
+    assert job.copied_inside(16 << 20, 0.001, False)["unit"] == "GB/s"
+    assert job.copied_inside(128 << 20, 0.001, True) == {"rate": pytest.approx(268.4, abs=0.1), "unit": "GB/s"}

@@ -16,7 +16,7 @@ from gpudoctor.children import MARK
 from gpudoctor.facts import FrameworkName
 from gpudoctor.smoke import jobs
 from tests.inside.joined import common
-from tests.lab.drivers.fake import GIB, Machine, install
+from tests.lab.drivers.fake import GIB, Machine, install, prints
 
 
 @pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
@@ -115,3 +115,20 @@ def test_the_drivers_free_memory_is_asked_on_the_first_gpu(tmp_path: Path) -> No
     before, free, again, address = json.loads(ran.stdout.splitlines()[-1])
     assert (before, free, again) == (None, 70 * GIB, 70 * GIB)
     assert address is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory maps are Linux's")
+def test_a_wait_for_the_first_gpu_is_asleep_where_the_driver_takes_the_wish(tmp_path: Path) -> None:
+    asked = "import ctypes\nwait_asleep()\ncuda = ctypes.CDLL('libcuda.so.1')\ncuda.cuInit(0)\nwait_asleep()\n"
+    for faults, printed in (({"cuDevicePrimaryCtxSetFlags_v2": prints("asked once")}, "asked once"), ({}, "")):
+        environ = {**os.environ, **install(tmp_path / (printed or "quiet"), Machine(faults=faults))}
+        ran = subprocess.run(
+            [sys.executable, "-"],
+            input=common() + asked,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert ran.stdout == printed

@@ -36,6 +36,8 @@ def converse(
                 heard.append(message)
                 if "listed" in message:
                     child.send({"go": go} if go else {"stop": True})
+                if "opened" in message:
+                    child.send({"continue": True})
                 if "hold" in message:
                     child.send({"continue": True, "profile": False})
             assert child.ending().words == ended
@@ -248,3 +250,30 @@ def test_a_parent_that_is_gone_ends_the_child(torch_python: Path) -> None:
                 assert child._process.stdin is not None
                 child._process.stdin.close()
         assert child.ending().words == "exit code 0"
+
+
+SOBER = """
+times = ((0.04, 0.05), (0.001, 0.004), (0.001, 0.01), (0.0, 0.0001))
+print(json.dumps([[framework.sober(*each) for each in times], framework.doubts]))
+"""
+
+
+@pytest.mark.framework
+def test_events_are_believed_unless_a_row_of_work_took_far_longer_by_the_wall(torch_python: Path) -> None:
+    assert asked(torch_python, "torch", SOBER) == [[0.04, 0.001, 0.01, 0.0001], [False, True, True]]
+
+
+OVERRIDDEN = """
+framework.init(False)
+framework.on_gpu = True
+try:
+    framework.ask_for_hardware("tf32")
+except Unsupported as why:
+    print(json.dumps(str(why)))
+"""
+
+
+@pytest.mark.framework
+def test_tf32_that_the_environment_forbids_is_not_timed_and_not_called_slow(torch_python: Path) -> None:
+    told = asked(torch_python, "torch", OVERRIDDEN, NVIDIA_TF32_OVERRIDE="0")
+    assert told == "tf32 is switched off by NVIDIA_TF32_OVERRIDE=0"

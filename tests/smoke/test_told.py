@@ -327,7 +327,16 @@ def test_the_only_gpu_is_the_one() -> None:
 
 @pytest.mark.parametrize(
     ("grew", "listed", "holds"),
-    [(225, 0, True), (224, 0, False), (-50, 0, False), (224, 1, None), (224, None, None)],
+    [
+        (225, 0, True),
+        (75, 0, False),
+        (0, 0, False),
+        (-75, 0, False),
+        (76, 0, None),  # somebody took or gave back memory meanwhile, whom the driver does not list
+        (-76, 0, None),
+        (0, 1, None),
+        (0, None, None),
+    ],
 )
 def test_memory_counts_when_most_of_what_is_held_shows(grew: int, listed: int | None, holds: bool | None) -> None:
     during: Sight = Seen((600 + grew) * MIB, (), listed)
@@ -338,9 +347,54 @@ def test_memory_counts_when_most_of_what_is_held_shows(grew: int, listed: int | 
     )
 
 
+def test_memory_that_does_not_move_speaks_against_the_only_process_that_is_listed() -> None:
+    for used, holds in ((None, False), (0, False), (224, False), (225, None)):
+        process = GpuProcess(pid=7, used=None if used is None else used * MIB)
+        assert memory_proof(BEFORE, Seen(600 * MIB, (process,), 1), 300 * MIB).holds is holds
+
+
+def test_a_job_that_holds_next_to_nothing_cannot_be_told_from_others() -> None:
+    assert memory_proof(BEFORE, Seen(616 * MIB), 16 * MIB).holds is True
+    assert memory_proof(BEFORE, Seen(616 * MIB), 16 * MIB - 1) == Proof(
+        name="outside-memory",
+        holds=None,
+        detail="memory in use on the GPU went up by 16 MiB, the job holds 16 MiB: "
+        "too little to tell it from others' memory",
+    )
+
+
 def test_a_process_that_is_not_listed_proves_nothing() -> None:
-    assert process_proof(Seen(0, (), 3), 7).holds is None
-    assert process_proof(Seen(0, (), None), 7).detail == "the driver lists no processes"
+    assert process_proof(BEFORE, Seen(0, (), 3), 7, 300 * MIB).holds is None
+    assert process_proof(BEFORE, Seen(0, (), None), 7, 300 * MIB).detail == "the driver lists no processes"
+
+
+def listed_with(used: int | None) -> Seen:
+    return Seen(1400 * MIB, (GpuProcess(pid=7, used=None if used is None else used * MIB),), 1)
+
+
+@pytest.mark.parametrize("used", [None, 0, 225, 800])
+def test_a_process_is_a_witness_with_the_job_s_memory_or_where_the_driver_tells_none(used: int | None) -> None:
+    assert process_proof(BEFORE, listed_with(used), 7, 300 * MIB) == Proof(
+        name="outside-process", holds=True, detail="the driver lists process 7 on the GPU"
+    )
+
+
+def test_a_process_of_that_number_with_other_memory_is_no_witness() -> None:
+    # In a container: the number of a process on the host, which trains there since long.
+    host = Seen(9000 * MIB, (GpuProcess(pid=7, used=8000 * MIB),), 1)
+    for before, during in ((host, host), (Missing("timed-out"), listed_with(224)), (None, listed_with(100))):
+        assert process_proof(before, during, 7, 300 * MIB).holds is None
+    assert process_proof(host, host, 7, 300 * MIB).detail == (
+        "the driver lists process 7 on the GPU, its memory went up by 0 MiB, the job holds 300 MiB"
+    )
+
+
+def test_a_listed_process_whose_memory_did_not_move_is_not_proved() -> None:
+    silent = Seen(600 * MIB, (GpuProcess(pid=7, used=None),), 1)
+    fact = smoke_fact(told(before=BEFORE, during=silent, held=300 * MIB, proofs={"profiler-kernels": None}), None)
+    assert (fact.result, fact.stage) == ("ran-on-cpu", "done")
+    seen = told(before=BEFORE, during=silent, held=300 * MIB, proofs={"profiler-kernels": True})
+    assert smoke_fact(seen, None).result == "proved"
 
 
 # ------------------------------------------------------------------------------------------------ messages
