@@ -19,6 +19,7 @@ from gpudoctor.facts import FrameworkName, Gpu, GpuProcess, Imported, Message, M
 from gpudoctor.smoke.jobs import Event, Jobs, Known, Plan, Target, child_environ, patience
 from gpudoctor.smoke.places import Choice
 from gpudoctor.smoke.told import Device
+from tests.cli.run import BUSY, wait_until
 
 IMITATIONS = Path(__file__).parents[1] / "lab" / "imitations"
 GPU = Gpu(source="test", index=3, name="Imitation GPU")
@@ -62,7 +63,7 @@ def _nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     before = our_children()
     yield
-    assert our_children() - before == set()
+    wait_until(lambda: our_children() <= before, "no process is left", 10)
     assert list(temporary.iterdir()) == []
 
 
@@ -177,7 +178,7 @@ def test_a_stopped_pytorch_is_hung_at_its_stage(torch_python: Path, stage: str) 
         plan(executable=str(torch_python), device="cpu", environ={"PYTHONPATH": ""}, idle=3, steps=500), report=stop
     )
     assert ending(known) == ("hung", stage, "hung", "no sign of work")
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 3 + 4 * BUSY
 
 
 @pytest.mark.framework
@@ -316,7 +317,7 @@ def test_a_fault_is_told_with_its_stage(place: str, fault: str) -> None:
 def test_a_hang_is_told_with_its_stage_within_the_limit(place: str) -> None:
     began = time.monotonic()
     assert ending(run(imitate(fault=f"{place}:hang", idle=2))) == ("hung", PLACES[place], "hung", "no sign of work")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 2 + 2 * BUSY
 
 
 def test_a_process_that_works_is_not_hung() -> None:
@@ -410,9 +411,12 @@ def test_site_hooks_that_print_disturb_nothing(tmp_path: Path) -> None:
 
 def test_the_time_limit_ends_a_job_without_a_result() -> None:
     began = time.monotonic()
-    known = run(imitate(fault="train:hang", seconds=4, idle=None))
+    assert ending(run(imitate()))[:2] == ("not-run", "done")
+    seconds = max(4.0, 4 * (time.monotonic() - began))  # enough to come there, on a busy machine as well
+    began = time.monotonic()
+    known = run(imitate(fault="train:hang", seconds=seconds, idle=None))
     assert ending(known) == ("not-run", "train", "timed out", "the time limit came first, at stage train")
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < seconds + BUSY
 
 
 def test_the_time_limit_during_an_import_leaves_the_import_unknown() -> None:
