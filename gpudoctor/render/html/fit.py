@@ -10,6 +10,7 @@ from gpudoctor.render.summary import FRAMEWORK_TITLES, Mark
 from gpudoctor.window import DriverRange, GpuRange, Need, Reach, Window
 
 Judged = tuple[Mark, str]
+_KINDS = {"cpu": "CPU", "rocm": "ROCm"}
 
 
 def build_name(need: Need) -> str:
@@ -49,7 +50,7 @@ def gpu_words(gpu: GpuRange) -> str:
 def driver_fit(need: Need, driver: DriverRange | None) -> Judged:
     """Whether the driver runs the build."""
     if need.accelerator not in ("cuda", "unknown"):
-        return Mark.NOTE, f"{need.accelerator} build: needs no NVIDIA driver"
+        return Mark.NOTE, f"{_KINDS.get(need.accelerator, need.accelerator)} build: needs no NVIDIA driver"
     if need.driver is None or driver is None:
         return Mark.UNKNOWN, "not known whether the driver runs it"
     if need.driver == "too-old":
