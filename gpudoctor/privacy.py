@@ -23,13 +23,24 @@ from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
 
-from gpudoctor.facts import ContainerStart, Environment, Extra, Facts, GpuProcess, Missing
+from gpudoctor.facts import (
+    Build,
+    ContainerStart,
+    Environment,
+    Extra,
+    Facts,
+    Gpu,
+    GpuProcess,
+    Interpreter,
+    Missing,
+    Package,
+)
 from gpudoctor.findings import About, Candidate, Cause, Finding, Fix, Outcome, Report, Unknown
 from gpudoctor.variables import NAMES, PREFIXES
 
@@ -156,7 +167,8 @@ def _open_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Read:
-    """Every open string of a value, in order; those of them that are not inert; and four-part versions.
+    """Every open string of a value, in order, those of one record maybe as lines of one text; those of them that are
+    not inert; and versions.
 
     ``touched`` are the id() of records and collections that hold one that is not inert, or are private as such.
     """
@@ -171,8 +183,11 @@ class _Read:
         if isinstance(value, str):
             return self._add_text(value, under)
         kind = value.__class__
-        if kind in _ALIKE and (texts := _inert_texts(value)) is not None:
-            self.texts.extend(texts)
+        if kind in _ALIKE and (known := _untouched(value, under if kind is frozenset else "")) is not None:
+            if known.text:
+                self.texts.append(known.text)
+            if known.versions:
+                self.versions.update(known.versions)
             return False
         touched = self._add_record(value) if isinstance(value, msgspec.Struct) else self._add_members(value, under)
         if touched:
@@ -210,16 +225,23 @@ class _Read:
 
 
 _PRIVATE = frozenset({ContainerStart, Environment, Extra, GpuProcess})
-_ALIKE = frozenset({Missing, Outcome})  # most records of a report; nearly all come again in the next one
+# Nearly all of these come again in the next report: most of its records, and the flags of a processor.
+_ALIKE = frozenset({Build, Gpu, Interpreter, Missing, Outcome, Package, frozenset})
+
+
+class _Untouched(NamedTuple):
+    """What a value without anything to look at tells: its open strings as lines, and the versions among them."""
+
+    text: str
+    versions: frozenset[str]
 
 
 @lru_cache(maxsize=1 << 12)
-def _inert_texts(record: Missing | Outcome) -> tuple[str, ...] | None:
-    """The open strings of a record, None where one of them is not inert."""
+def _untouched(value: Any, under: str) -> _Untouched | None:
+    """What is read of a value, the same for each that is equal to it; None where there is something to look at."""
     read = _Read()
-    for name in _open_fields(type(record)):
-        read.add(getattr(record, name), name)
-    return None if read.telling else tuple(read.texts)
+    touched = read._add_record(value) if isinstance(value, msgspec.Struct) else read._add_members(value, under)
+    return None if touched else _Untouched("\n".join(read.texts), frozenset(read.versions))
 
 
 def _members(value: Any) -> Iterable[Any]:
@@ -329,16 +351,17 @@ def _telling_of_gpus(facts: Facts, read: _Read) -> list[str]:
 def _is_named(known: _Known, texts: list[str]) -> bool:
     """Whether a learned name may stand in some text, also in one that is inert by its shape."""
     labels = [*known.hosts, *known.people]
-    if not labels and known.home is None and not known.programs:
+    if known.programs or (known.home is not None and known.home in "\n".join(texts)):
+        return True
+    if not labels:
         return False
-    odd = [text for text in texts if not text.isascii()]
-    if known.programs or (labels and odd and any(map(_pattern(labels).search, odd))):
+    pattern = _pattern(labels)
+    plain = [text for text in texts if text.isascii()]
+    if len(plain) < len(texts) and any(pattern.search(text) for text in texts if not text.isascii()):
         return True
-    joined = "\n".join(texts)
-    if known.home is not None and known.home in joined:
-        return True
-    lowered = joined.lower()
-    return any(name in lowered for name in labels) and _pattern(labels).search(joined) is not None
+    joined = "\n".join(plain)
+    lowered = joined.lower()  # takes far longer where one character is not in ASCII
+    return any(name in lowered for name in labels) and pattern.search(joined) is not None
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str]:
