@@ -78,6 +78,27 @@ def read_prints(paste: Paste) -> Iterator[Piece]:
     yield from _device_lists(paste)
     if "Using devices" in paste.text:
         yield from _ranks(paste)
+    if "Driver API Version: " in paste.text:
+        yield from _paddle(paste)
+
+
+_PADDLE = re.compile(
+    r"Please NOTE: device: (\d{1,2}), (?:GPU|CUDA) Compute Capability: (\d{1,2}\.\d), "
+    r"Driver API Version: (\d{1,2}\.\d), Runtime API Version: \d{1,2}\.\d"
+)
+
+
+def _paddle(paste: Paste) -> Iterator[Piece]:
+    """What Paddle prints of each device that it opened: CUDA works there."""
+    for position in paste.holding("Driver API Version: "):
+        row, where = _PADDLE.search(paste.texts[position][:400]), paste.where(position)
+        if row is None:
+            continue
+        paste.take(position)
+        value = capability(row[2], where)
+        yield SeenGpus((seen(where, int(row[1]), capability=value),), where, Trust.LOGGED)
+        yield Said("driver.cuda", row[3], where, Trust.LOGGED)
+        yield Said("driver.result", "NVML_SUCCESS", where, Trust.LOGGED)
 
 
 # nccl-tests, common.cu: the device's number is that of its own machine.

@@ -26,7 +26,7 @@ _CUDNN = re.compile(r"\bcu?DNN[ -]?v?(\d\.\d{1,2}(?:\.\d{1,3})?)\b", re.IGNORECA
 _SYSTEM = re.compile(
     r"\b((?:[KX]?[Uu]buntu|Debian|Fedora|CentOS|Rocky Linux|Linux Mint|RHEL|AlmaLinux|openSUSE"
     r"|Pop!_OS) ?\d{1,2}(?:\.\d{1,2}){0,2}"
-    r"|Arch Linux|Manjaro|NixOS|Windows (?:7|8|10|11)|macOS(?: \d{2})?|WSL ?2"
+    r"|Arch Linux|Manjaro|NixOS|Windows (?:7|8|10|11)|[Mm]ac ?OS(?: \d{2})?|WSL ?2"
     r"|[Jj]et[Pp]ack ?\d(?:\.\d){0,2}|[Mm]ac[Bb]ook(?: (?:Air|Pro))?|(?:Apple )?M[1-5] ?[Mm]ac[Bb]ook|Apple M[1-5])\b"
 )
 _PYTHON = re.compile(r"\b[Pp]ython ?v?([23]\.\d{1,2}(?:\.\d{1,2})?)\b")

@@ -247,7 +247,7 @@ def _gpus(value: str, where: str, trust: Trust) -> Iterator[Piece]:
         gpus = gpus * many
     if gpus:
         yield SeenGpus(tuple(numbered(gpu, index) for index, gpu in enumerate(gpus)), where, trust)
-    elif words.vendor_id(value) in ("1002", "8086"):
+    elif words.vendor_id(value) in ("1002", "8086") and "mesa" not in value.lower():  # Mesa's line: who draws
         yield Said("other.gpu", value[:120], where, trust)
     driver = words.driver(value)
     if driver:

@@ -24,6 +24,7 @@ _PYTHON = re.compile(
 _PROGRAM = re.compile(
     r"(?:\S{0,100}/)?(?:python[\d.]{0,5}|torchrun|accelerate|deepspeed|bash|sh|uv|uvx|jupyter|srun|mpirun|vllm)"
 )
+_COMPUTED = re.compile(r"[\"']?(?:\$\(|`|\{\{|<[A-Za-z]|\$\{?\w{1,60}\}?[\"']?$|%\w{1,60}%$)")
 _ECHOED = re.compile(r"(?:echo|printenv) \"?\$?\{?([A-Z][A-Z0-9_]{2,60})\}?\"?$")
 
 
@@ -54,16 +55,22 @@ def _line(paste: Paste, position: int, text: str) -> Iterator[Piece]:
     inline = command and " " in found[2].strip() if found else False
     if found and matters(found[1]) and not inline and not _runs_a_program(found[2]):
         paste.take(position)
-        yield from _variable(found[1], _value(found[2]), where)
+        if not _is_computed(_value(found[2])):
+            yield from _variable(found[1], _value(found[2]), where)
         return
     if command or text.startswith(("srun", "torchrun", "python")) or " python" in text:
         for setting in _INLINE.finditer(text[:1000]):
-            if matters(setting[1]):
+            if matters(setting[1]) and not _is_computed(_value(setting[2])):
                 yield from _variable(setting[1], _value(setting[2]), where)
     if "environ" in text or "putenv" in text:
         for setting in _PYTHON.finditer(text[:1000]):
             if matters(setting[1]):
                 yield from _variable(setting[1], setting[2], where)
+
+
+def _is_computed(value: str) -> bool:
+    """Whether a shell or a template is still to make the value; a path with such a part keeps the others."""
+    return _COMPUTED.match(value) is not None
 
 
 def _runs_a_program(value: str) -> bool:

@@ -515,3 +515,36 @@ def test_a_sentence_of_a_program_is_no_version_of_it() -> None:
 
 def test_a_command_that_says_where_a_program_runs_is_kept() -> None:
     assert [message.text for message in facts("$ srun python train.py\n$ ls -l\n").messages] == ["srun python train.py"]
+
+
+def test_who_draws_the_screen_is_not_all_that_a_machine_has() -> None:
+    assert isinstance(facts("OS: Fedora 24\nGPU: Mesa DRI Intel(R) HD Graphics 520 (Skylake GT2)\n").pci, f.Missing)
+    assert isinstance(facts("OS: Fedora 24\nGPU: Intel(R) HD Graphics 520\n").pci, f.PciDevices)
+
+
+@pytest.mark.parametrize("name", ["macOS", "MacOS", "Mac OS"])
+def test_apples_system_is_written_in_more_ways_than_one(name: str) -> None:
+    system = facts(f"I train on {name} 13 with Python 3.9.\n").system
+    assert isinstance(system, f.System)
+    assert system.os == "macos"
+    assert isinstance(facts("the macro's os 13 output\n").system, f.Missing)
+
+
+@pytest.mark.parametrize(
+    "value", ['"$(nvisel -n 2)"', "`pick-gpus`", "$GPUS", "${GPUS}", "%GPUS%", "<gpu ids>", "{{ gpus }}"]
+)
+def test_a_value_that_is_still_to_be_computed_is_none(value: str) -> None:
+    assert isinstance(facts(f"export CUDA_VISIBLE_DEVICES={value}\n").environment, f.Missing)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("export CUDA_VISIBLE_DEVICES=GPUS", "CUDA_VISIBLE_DEVICES", "GPUS"),
+        ("export LD_LIBRARY_PATH=$HOME/lib:/usr/lib", "LD_LIBRARY_PATH", "$HOME/lib:/usr/lib"),
+    ],
+)
+def test_a_value_with_something_of_its_own_is_kept(line: str, name: str, value: str) -> None:
+    environment = facts(f"{line}\n").environment
+    assert isinstance(environment, f.Environment)
+    assert environment.variables[name] == value

@@ -184,3 +184,21 @@ def test_the_gpus_of_the_first_machine_that_nccls_tests_list() -> None:
         (1, "NVIDIA GeForce RTX 4090"),
     ]
     assert isinstance(read("Rank 1 of 4 on the list of devices").facts.gpus, f.Missing)
+
+
+PADDLE = (
+    "W0731 06:54:49.351 7 gpu_resources.cc:119] Please NOTE: device: 0, GPU Compute Capability: 8.0, "
+    "Driver API Version: 12.4, Runtime API Version: 11.8"
+)
+
+
+def test_paddle_tells_of_the_device_that_it_opened() -> None:
+    facts = read(f"GPU 0: NVIDIA Unheard-of 1\n{PADDLE}\n").facts
+    (gpu,) = facts.known_gpus()
+    assert isinstance(gpu.capability, f.GpuCapability)
+    assert gpu.capability.value == "8.0"
+    assert isinstance(facts.nvml, f.Nvml)
+    assert (facts.nvml.result, facts.nvml.cuda) == ("NVML_SUCCESS", "12.4")
+    elsewhere = read("The Driver API Version: 12.4 has to be known first").facts
+    assert isinstance(elsewhere.gpus, f.Missing)
+    assert isinstance(elsewhere.nvml, f.Missing)

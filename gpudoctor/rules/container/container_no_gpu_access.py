@@ -43,7 +43,7 @@ from gpudoctor.facts import (
 )
 from gpudoctor.findings import Confidence, Evidence, Found, NotApplicable, Verdict
 from gpudoctor.remedies import GiveContainerGpu
-from gpudoctor.rules._printed import SILENT, gpu_is_missed, heard, works
+from gpudoctor.rules._printed import SILENT, Heard, gpu_is_missed, heard, works
 from gpudoctor.views import Presence, Printed
 
 RULE = Rule(
@@ -111,6 +111,8 @@ _ENGINE = (
     r"setting up CDI devices: [^\n]{0,40}nvidia\.com/gpu",
     # on a Jetson --gpus alone is not enough
     r"invoking the NVIDIA Container Runtime Hook directly [^\n]{0,60} is not supported",
+    # nvidia-container-cli in a container that may not set device rules itself, or older than the host's cgroups
+    r"nvidia-container-cli: (?:mount|container) error: [^\n]{0,140}\b(?:cgroup|device rules|device filters)\b",
     # nvidia-container-cli, before any container is made: the host's loader has no libcuda
     r"load library failed: libcuda\.so\.1: cannot open shared object",
 )
@@ -192,18 +194,36 @@ def a_pod_has_no_driver_library(printed: Printed, cuda: CudaDriver | None) -> Ve
 
 
 @RULE.detector
-def the_engine_does_not_see_the_hosts_driver(printed: Printed, nvml: Nvml, cuda: CudaDriver | None) -> Verdict:
+def the_engine_does_not_see_the_hosts_driver(printed: Printed, nvml: Nvml | None, cuda: CudaDriver | None) -> Verdict:
     """nvidia-container-cli finds no NVML although nvidia-smi works: it looks elsewhere than on this machine."""
     hit = heard(printed, _NO_NVML)
     if hit is None or works(cuda):
         return NotApplicable(SILENT)
-    if nvml.result != "NVML_SUCCESS" or nvml.driver is None:
+    nested = heard(printed, _NESTED)
+    if nested is not None:
+        return _nested(hit, nested)
+    if nvml is None or nvml.result != "NVML_SUCCESS" or nvml.driver is None:
         return NotApplicable("nothing shows that the host's driver works")
     return Found(
         title="The container engine does not see the driver of this machine, which works.",
         detail=f"{hit.text}. An engine from a snap, in Docker Desktop's virtual machine or with a root of its own "
         "looks for the driver's libraries in there.",
         evidence=(hit.evidence, cite("driver", nvml.driver, nvml)),
+        remedies=(GiveContainerGpu(),),
+        confidence=Confidence.LIKELY,
+    )
+
+
+# An engine inside a container of the system's kind: what it gives on must have been given to it.
+_NESTED = r"\b(?:LX[CD]|Incus|systemd-nspawn)\b"
+
+
+def _nested(hit: Heard, nested: Heard) -> Found:
+    return Found(
+        title="The container that the engine runs in was given nothing of the NVIDIA driver.",
+        detail=f"{hit.text}. The host's devices and the driver's libraries, of the host's version, have to be in there "
+        "before the engine can pass them on.",
+        evidence=(hit.evidence, nested.evidence),
         remedies=(GiveContainerGpu(),),
         confidence=Confidence.LIKELY,
     )

@@ -125,13 +125,13 @@ _UNSIGNED = (
     r"Lockdown: [^\n]{0,40}unsigned module[^\n]{0,30} is restricted",
 )
 _NOT_BUILT = (
-    r"modprobe: FATAL: Module nvidia[\w-]{0,12} not found",
+    r"\bmod(?:probe: FATAL|info: ERROR): Module nvidia[\w-]{0,12} not found",
     r"Bad return status for module build on kernel: [\w.+~-]{3,60}",
     r"Could not locate dkms\.conf file",
     # dkms (Arch, Void), akmods (Fedora): the module's name, then that its build or installation failed
     r"\b(?:Build|Install)ing (?:and installing )?(?:DKMS module:? )?'?nvidia[\w.-]{0,40}'?[^\n]{0,80}?\bFAILED\b",
     r"'dkms install [^'\n]{0,40}nvidia[^'\n]{0,60}' exited [1-9]",
-    r"NVIDIA kernel module missing",
+    r"NVIDIA kernel module (?:missing|not found)",
     r"could not insert '?nvidia[\w-]{0,12}'?: (?:Exec format|Invalid argument|Unknown symbol|Invalid module format)",
 )
 _NOT_THERE = (

@@ -84,6 +84,7 @@ _WANTED = (
     ),
     r"\b(?:NVIDIA|CUDA|e?GPU)\b[^\n]{0,40}\b(?:not (?:available|found|supported|detected|compiled|used)|unavailable)\b",
     r"Could not load dynamic library ['\"]?libcu\w{2,12}\.dylib",
+    r"\bno nvidia-smi\b|\bnvidia-smi\b[^\n]{0,40}(?:not found|No such file)",
     # pip was told to take a build for CUDA, and there is none for macOS
     r"No matching distribution found for [\w.-]{1,40}==[\w.]{1,20}\+cu\d{2,3}\b",
 )

@@ -54,17 +54,26 @@ _TEXTS = (
     r"fatal error: cuda(?:_runtime|_runtime_api|_fp16)?\.h: No such file",
     r"Cannot find CUDA(?:_HOME| toolkit)",
 )
+# Numba compiles on the spot, with the compiler library that is part of the toolkit: https://numba.readthedocs.io
+_AT_RUN_TIME = (
+    r"libNVVM cannot be found",
+    r"\blibrary nvvm not found",
+    r"Could not find module 'nvvm\.dll'",
+    r"\blibnvvm\.so[.\d]{0,6}: cannot open shared object",
+)
 
 
 @RULE.detector
 def the_build_says_so(message: Message, toolkits: Toolkits | None, build: Build | None) -> Verdict:
     """A build looked for nvcc or CUDA_HOME in vain, or a package was built without it."""
-    text = first_match(_TEXTS, message.text)
+    running = first_match(_AT_RUN_TIME, message.text)
+    text = running or first_match(_TEXTS, message.text)
     if text is None:
         return None
     here = next((t for t in (toolkits.toolkits if toolkits else ()) if t.path.startswith("/")), None)
     remedies: tuple[Remedy, ...] = (SetVariable(name="CUDA_HOME", value=here.path),) if here else ()
     wanted = f" {build.cuda}" if build and build.cuda else ""
+    who = "A program that compiles for the GPU as it runs" if running else "The build of an extension"
     install = Run(
         title=f"Install the CUDA toolkit{wanted}",
         where="machine",
@@ -72,9 +81,9 @@ def the_build_says_so(message: Message, toolkits: Toolkits | None, build: Build 
         "torch.version.cuda; set CUDA_HOME to its folder. An extension that comes compiled needs none of it.",
     )
     return Found(
-        title="The build of an extension finds no CUDA toolkit."
+        title=f"{who} finds no CUDA toolkit."
         if here is None
-        else f"The build of an extension does not find the CUDA toolkit in {here.path}.",
+        else f"{who} does not find the CUDA toolkit in {here.path}.",
         detail=text,
         evidence=(
             cite("message", text, message),

@@ -81,6 +81,8 @@ _COMPILER = (
     r"'sm_\d{2,3}[af]?' is not a recognized processor for this target",
 )
 _OWN_WORDS = (
+    # RAPIDS, on import: https://github.com/rapidsai/cudf/pull/15053
+    r"A GPU with NVIDIA \w{3,12}\W{1,3}\(Compute Capability \d{1,2}\.\d\) or newer architecture is required",
     r"\bSM ?\d{2,3} kernels? (?:is|are) not available",
     r"FlashAttention (?:only )?supports? (?:only )?Ampere GPUs or newer",
     (

@@ -90,6 +90,16 @@ _TEXTS = (
     rf"undefined symbol: {CUDA_SYMBOL}",
     # CTranslate2 loads them by name; on Windows they are DLLs.
     r"Library (?:lib)?cu(?:blas|dnn|dart|fft|sparse|solver|rand)\w{0,30}\.(?:so|dll)[\d.]{0,6} is not found or cannot",
+    # cuDNN 8 and 9 themselves, of their own parts
+    (
+        r"Could not (?:load library|locate) (?:lib)?cu(?:dnn|blas)\w{0,30}(?:\.dll|\.so[.\d]{0,6})\. "
+        r"(?:Error code \d|Please make)"
+    ),
+    # Paddle; libcuda, the driver's, is another matter
+    (
+        r"third-party dynamic library \((?:lib)?cu(?:dnn|blas|fft|rand|solver|sparse|pti)\w{0,30}\.(?:dll|so)[^)]{0,60}"
+        r"\) that Paddle depends on is not configured"
+    ),
     r"ValueError: lib\w{3,20}\.so\.\*\[0-9\]\S{0,40} not found in the system path",
     r"Unable to load cu(?:SPARSE|DNN|BLAS|SOLVER|FFT|PTI|DA)\. Is it installed\?",
     r"The cu\w{3,10} library was not found",

@@ -117,3 +117,20 @@ def test_an_engine_that_does_not_see_a_driver_that_works_is_told() -> None:
 
 def test_without_a_working_driver_that_line_says_that_the_host_has_none() -> None:
     assert outcome(says(NO_NVML, f.Facts(origin="paste")), RULE) != "found"
+
+
+def test_an_engine_that_runs_in_a_container_was_itself_given_nothing() -> None:
+    nested = says(NO_NVML, says("I run docker in an unprivileged LXC container", f.Facts(origin="paste")))
+    assert found(nested, RULE).title == "The container that the engine runs in was given nothing of the NVIDIA driver."
+    same = says(NO_NVML, says("the xlc compiler is installed", f.Facts(origin="paste")))
+    assert outcome(same, RULE) != "found"
+
+
+CGROUP = "nvidia-container-cli: mount error: failed to add device rules: unable to find any existing device filters"
+
+
+def test_an_engine_that_may_not_set_the_rules_of_devices() -> None:
+    paste = f.Facts(origin="paste")
+    assert verdict(says(CGROUP + " attached to the cgroup: operation not permitted: unknown.", paste))[1] == RULE
+    disk = "nvidia-container-cli: mount error: open failed: /var/lib/docker/overlay2/x: no space left on device"
+    assert outcome(says(disk, paste), RULE) != "found"

@@ -82,3 +82,10 @@ def test_in_wsl_the_module_is_windows_business() -> None:
     text = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
     bare = change(UNLOADED, kernel_driver=f.NOT_IN_PASTE, wsl={"version": 2})
     assert findings(says(text, bare), "driver-not-loaded") == ()
+
+
+def test_a_module_that_modinfo_does_not_find_was_not_built() -> None:
+    paste = f.Facts(origin="paste")
+    assert verdict(says("modinfo: ERROR: Module nvidia not found.", paste)) == ("broken", "driver-not-loaded")
+    assert findings(says("modinfo: ERROR: Module nouveau not found.", paste), "driver-not-loaded") == ()
+    assert findings(says("modinfo: ERROR: Module nvidia not found.", GOOD), "driver-not-loaded") == ()

@@ -51,3 +51,10 @@ def test_a_build_for_cuda_that_pip_does_not_find_was_wanted() -> None:
     line = "ERROR: No matching distribution found for torch=={}"
     assert found(says(line.format("1.12.1+cu113"), PASTE), RULE).severity.value == "error"
     assert found(says(line.format("1.0"), PASTE), RULE).severity.value == "info"
+
+
+def test_who_looks_for_nvidias_tools_wants_a_gpu() -> None:
+    assert found(says("zsh: command not found: nvidia-smi; nvidia-smi was not found", PASTE), RULE).severity.value == (
+        "error"
+    )
+    assert found(says("nvidia-smi is a program of Linux", PASTE), RULE).severity.value == "info"

@@ -40,3 +40,20 @@ def test_pytorchs_cmake_files_say_it_to_a_program_in_cpp() -> None:
     text = "Your installed Caffe2 version uses CUDA but I cannot find the CUDA"
     assert verdict(says(text, PASTE)) == ("broken", RULE)
     assert findings(says("Your installed Caffe2 version uses CUDA", PASTE), RULE) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "numba.cuda.cudadrv.error.NvvmSupportError: libNVVM cannot be found. Do `conda install cudatoolkit`:",
+        "OSError: library nvvm not found",
+        "FileNotFoundError: Could not find module 'nvvm.dll' (or one of its dependencies).",
+    ],
+)
+def test_a_program_that_compiles_as_it_runs_needs_a_toolkit_too(text: str) -> None:
+    finding = found(says(text, PASTE), RULE)
+    assert finding.title == "A program that compiles for the GPU as it runs finds no CUDA toolkit."
+
+
+def test_a_library_of_another_compiler_is_none() -> None:
+    assert findings(says("OSError: library svml not found", PASTE), RULE) == ()

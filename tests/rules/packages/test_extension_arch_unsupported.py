@@ -92,3 +92,10 @@ def test_an_extension_compiled_with_a_toolkit_older_than_the_gpu_has_no_kernels(
 
 def tool(version: str) -> f.Toolkit:
     return f.Toolkit(path="/usr/local/cuda", version=version, nvcc=version, found_by="nvcc")
+
+
+def test_rapids_names_the_oldest_gpu_that_it_supports() -> None:
+    paste = f.Facts(origin="paste")
+    text = "UserWarning: A GPU with NVIDIA {} (Compute Capability 7.0) or newer architecture is required."
+    assert verdict(says(text.format("Volta™"), paste))[1] == RULE
+    assert findings(says("A GPU with Compute Capability 7.0 or newer is nice to have", paste), RULE) == ()

@@ -91,3 +91,33 @@ def test_an_import_error_of_old_is_pytorchs_where_the_text_speaks_of_pytorch_alo
     torch = says("import torch", f.Facts(origin="paste"), "torch")
     assert verdict(says(text, torch)) == ("broken", RULE)
     assert verdict(says(text, says("import tensorflow", torch, "tensorflow")))[1] == "tf-cuda-libs-missing"
+
+
+PADDLE = (
+    "PreconditionNotMetError: The third-party dynamic library ({}) that Paddle depends on is not configured correctly."
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Could not load library libcudnn_cnn_infer.so.8. Error code 126",
+        "Could not locate cudnn_ops64_9.dll. Please make sure it is in your library path!",
+        PADDLE.format("libcudnn.so"),
+        PADDLE.format("cublas64_11.dll;cublas64_12.dll"),
+    ],
+)
+def test_a_library_of_cuda_that_a_program_opens_late_is_missing(text: str) -> None:
+    assert found(says(text, f.Facts(origin="paste")), RULE).confidence.value == "likely"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PADDLE.format("libcuda.so"),
+        PADDLE.format("libwarpctc.so"),
+        "Could not locate zlibwapi.dll. Please make sure it is in your library path!",
+    ],
+)
+def test_a_library_of_the_drivers_or_of_others_is_not_a_wheels(text: str) -> None:
+    assert findings(says(text, f.Facts(origin="paste")), RULE) == ()
