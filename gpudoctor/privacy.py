@@ -298,14 +298,16 @@ _PROMPT = re.compile(
     r"(?<![\w.@-])(?P<user>[A-Za-z_][\w.-]{0,31})@(?P<host>[A-Za-z0-9][\w.-]{0,63})(?=:(?:~|/(?!/))|:?\s[~/]|\s\S+\][#$])"
 )
 _HOST_SAID = re.compile(
-    r"(?:\b(?:host ?name|nodename|computer name|master_addr|slurmd_nodename)\s*[:=]\s*|\bLinux (?=\S+ \d+\.\d+\.\d+)"
+    r"(?:\b(?:host ?name|nodename|computer name|master_addr|slurmd_nodename)\s*[:=]\s*|\baddr=\[?"
+    r"|\bLinux (?=\S+ \d+\.\d+\.\d+)"
     r"|^[A-Z][a-z]{2} +\d{1,2} [\d:]{8} (?=\S+ kernel:)|^\d{4}-\d\d-\d\dT\S+ (?=\S+ kernel:))"
     r"(?P<host>[A-Za-z][\w.-]{0,63})",
     re.IGNORECASE | re.MULTILINE,
 )
 _USER_SET = re.compile(r"\b(?:SUDO_)?(?:USER|LOGNAME|USERNAME)=[\"']?(?P<user>[A-Za-z_][\w.-]{2,31})")
 _USER_SAID = re.compile(
-    r"(?:\b[Uu]ser ?[Nn]ame ?[:=] ?[\"']?|\b[ug]id=\d{1,10}\()(?P<user>[A-Za-z_][\w.-]{2,31})(?=[\"')\],;]|\s*$)",
+    r"(?:\b[Uu]ser ?[Nn]ame ?[:=] ?[\"']?|^[ \t]{0,8}User ?: ?|\b[ug]id=\d{1,10}\()"
+    r"(?P<user>[A-Za-z_][\w.-]{2,31})(?=[\"')\],;]|\s*$)",
     re.MULTILINE,
 )
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -460,6 +462,20 @@ _TOKEN = re.compile(
     r")"
 )
 _BEARER = re.compile(r"(?i)\b(?P<kind>bearer|basic|digest)(?P<gap>\s+)(?P<value>[\w.~+/=-]{8,})")
+# What programs take as a password without saying so; quotes may stand in others' quotes.
+_OPENED = r"(?P<quote>[\\\"']{1,16})?"
+_TAKEN = r"(?P<value>(?(quote)[^\n\"'\\]{1,200}|[^\s|;&\"'\\-][^\s|;&\"'\\]{0,200}))"
+_CURL = re.compile(
+    rf"(?P<said>\bcurl\b[^\n|;&]{{0,300}}?\s(?:-u|--user)[ =]{{0,2}}{_OPENED}[^\s:\"'|;&\\]{{1,80}}:){_TAKEN}"
+)
+_MYSQL = re.compile(rf"(?P<said>\b(?:mysql|mariadb)[\w-]{{0,20}}\b[^\n|;&]{{0,200}}?\s-p{_OPENED}){_TAKEN}")
+_SSHPASS = re.compile(rf"(?P<said>\bsshpass\s{{1,3}}-p\s{{0,3}}{_OPENED}){_TAKEN}")
+_REGISTRY = re.compile(
+    rf"(?P<said>\b(?:docker|podman|nerdctl|helm|oras|skopeo)\s{{1,3}}(?:registry\s{{1,3}})?login\b[^\n|;&]{{0,200}}?\s-p\s{{0,3}}"
+    rf"{_OPENED}){_TAKEN}"
+)
+_NETRC = re.compile(rf"(?P<said>\blogin\s{{1,3}}\S{{1,120}}\s{{1,3}}password\s{{1,3}}{_OPENED}){_TAKEN}")
+_UNNAMED = (_CURL, _MYSQL, _SSHPASS, _REGISTRY, _NETRC)
 _NAMED = re.compile(
     r"(?P<key>[A-Za-z][\w.-]{0,80})[\\\"']{0,2}\s{0,3}[:=]\s{0,3}\\?|(?<![\w-])(?P<option>--?[A-Za-z][\w-]{0,80})\s+"
 )
@@ -495,7 +511,7 @@ _ENV_OPTION = re.compile(
 )
 _CLOUD_HOST = re.compile(r"(?<![\w-])ip-\d{1,3}(?:-\d{1,3}){3}(?:\.[\w.-]+)?")
 _SERIAL = re.compile(
-    r"(?i)\b(?P<key>serial(?:[ _]?(?:number|no\.?))?)(?P<gap>\s*[:=]\s*|\s+|>)(?P<value>(?=\w*\d)\w{6,})"
+    r"(?i)\b(?P<key>serial(?:[ _]?(?:number|no\.?))?)(?P<gap>\s*[:=]\s*|\s+|>)(?P<value>(?=[\w-]*\d)\w[\w-]{5,})"
 )
 _LONG = re.compile(
     r"(?<![0-9A-Za-z])(?:0x)?[0-9a-fA-F]{32,}(?![0-9A-Za-z])"
@@ -543,7 +559,10 @@ _SECRET_WORDS = _set(
     "token tokens secret secrets password passwd passphrase credential credentials authorization apikey cookie auth "
     "signature sig bearer userpass passcode"
 )
-_KEY_KINDS = frozenset({"api", "access", "private", "secret", "account", "signing", "encryption", "ssh", "license"})
+_KEY_KINDS = _set(
+    "api access private secret account signing encryption ssh license storage subscription service "
+    "wandb comet neptune openai anthropic ngc hf huggingface azure aws gcp"
+)
 
 
 def secretive(name: str) -> bool:
@@ -719,6 +738,8 @@ class _Cleaner:
         text = self._sub("secret", _TOKEN, text, lambda _: SECRET)
         text = self._sub("secret", _BEARER, text, lambda m: m["kind"] + m["gap"] + _secret_value(m["value"]))
         text = self._sub("serial-number", _SERIAL, text, lambda m: m["key"] + m["gap"] + IDENTIFIER)
+        for pattern in _UNNAMED:
+            text = self._sub("secret", pattern, text, lambda m: m["said"] + _secret_value(m["value"]))
         text = self._sub("variable", _ENV_OPTION, text, _env_option)
         return self._named_secrets(text)
 
@@ -801,7 +822,7 @@ _TEACHING = (_HOME, _PROMPT, _HOST_SAID, _USER_SET, _USER_SAID, _DEVICE, _PINNED
 _MARKS: dict[re.Pattern[str], tuple[str, ...]] = {
     _HOME: ("/", "\\"),
     _PROMPT: ("@",),
-    _HOST_SAID: ("host", "nodename", "computer", "linux ", " kernel:", "master_addr"),
+    _HOST_SAID: ("host", "nodename", "computer", "linux ", " kernel:", "addr"),
     _USER_SET: ("user", "logname"),
     _USER_SAID: ("user", "id="),
     _DEVICE: ("-",),
@@ -809,6 +830,11 @@ _MARKS: dict[re.Pattern[str], tuple[str, ...]] = {
     _URL: ("://",),
     _TOKEN: ("_", "-", "akia", "asia", "aroa", "aida", "aiza", "ya29", "eyj"),
     _BEARER: ("bearer", "basic", "digest"),
+    _CURL: ("curl",),
+    _MYSQL: ("mysql", "mariadb"),
+    _SSHPASS: ("sshpass",),
+    _REGISTRY: ("login",),
+    _NETRC: ("password",),
     _SERIAL: ("serial",),
     _EMAIL: ("@",),
     _USER_AT_HOST: ("@",),

@@ -104,6 +104,14 @@ SECRETS = {
     "network": ("route 172.16.45.0/24 via 172.16.45.1", "172.16.45"),
     "MAC with hyphens": ("02-42-AC-11-00-03", "AC-11-00"),
     "user name alone": ("owner Alice, group users", "lice"),
+    "netrc": ("machine github.com login ann password walrusNetrc", "walrusNetrc"),
+    "curl's user": ("curl -s -u 'ann:carpenterCurl' https://x.example", "carpenterCurl"),
+    "mysql's password": ("mysql -u root -pOysterSql db", "OysterSql"),
+    "sshpass": ("sshpass -p 'dormouse Pass' ssh x", "dormouse Pass"),
+    "registry login": ("docker login -u ann -p jabberPw registry.example", "jabberPw"),
+    "key of a service": ("python train.py --wandb-key snarkKey", "snarkKey"),
+    "serial number with a hyphen": ("Chassis Serial Number: SN-99887766", "99887766"),
+    "address of a peer": ("connect() timed out, addr=[bandersnatch-9.corp.example]:29500", "bandersnatch"),
     "host name": ("Nov 21 09:00:00 gpu-box-17 kernel: NVRM: Xid", "gpu-box"),
 }
 
@@ -330,6 +338,12 @@ def test_a_home_folder_becomes_a_tilde_and_another_persons_stays_apart() -> None
 def test_without_an_identity_the_home_mentioned_most_is_the_own_one() -> None:
     text = "/home/eve/a, /home/bob/b, /home/bob/c"
     assert _redacted(text, Identity()) == "/home/user2/a, ~/b, ~/c"
+
+
+def test_a_user_under_a_label_of_a_line_of_its_own_is_hidden_everywhere() -> None:
+    assert _redacted("Job 17\n  User: tweedledum\nowner tweedledum, User: root") == (
+        "Job 17\n  User: user2\nowner user2, User: root"
+    )
 
 
 def test_a_user_name_that_a_report_needs_is_not_replaced_everywhere() -> None:
