@@ -107,11 +107,13 @@ _OTHERS = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def is_nvidia(name: str) -> bool:
     """Whether a GPU's printed name is one of NVIDIA's."""
     return bool(_NVIDIA.search(name)) and not (_OTHERS.search(name) and "nvidia" not in name.lower())
 
 
+@lru_cache(maxsize=1024)
 def vendor_id(name: str) -> str | None:
     """The PCI vendor of a device's printed name: NVIDIA, AMD or Intel."""
     low = name.lower()
