@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,9 +21,12 @@ import msgspec
 
 from gpudoctor import plugins
 from gpudoctor.children import Limits
-from gpudoctor.facts import Facts, FrameworkName, Gpu, Missing
+from gpudoctor.collectives.job import CollectivesPlan, run
+from gpudoctor.facts import Facts, FrameworkName, Gpu, MemoryTests, Missing, PeerCopies
 from gpudoctor.findings import Report
+from gpudoctor.probes.cuda_deep import deep_checks
 from gpudoctor.probes.cuda_driver import cuda_driver
+from gpudoctor.probes.cuda_memory import LEAVE
 from gpudoctor.probes.cuda_witness import CudaWitness
 from gpudoctor.probes.nvml import nvml
 from gpudoctor.probes.nvml_record import Record
@@ -34,7 +38,7 @@ from gpudoctor.smoke.outside import Outside
 from gpudoctor.world import World
 from tests.cli.run import ROOT
 from tests.good import GOOD, change, with_framework
-from tests.lab.drivers.fake import FLOOD, HANG, SEGV, SLOW, FakeGpu, Machine, error, install, prints
+from tests.lab.drivers.fake import FLOOD, HANG, MIB, SEGV, SLOW, Machine, error, gpus, install, prints
 from tests.lab.faults import files
 from tests.lab.faults.table import Fault, Place
 
@@ -61,7 +65,7 @@ def outcome(report: Report) -> str:
         assert all(one.why for one in report.unknown)
         return "unknown"
     assert report.status in ("healthy", "warnings"), report.status
-    if unseen(report.facts) or crashed(report):
+    if unseen(report.facts) or crashed(report) or untried(report.facts):
         return "named"
     return "told" if _other_answers(report.facts) else "whole"
 
@@ -87,6 +91,15 @@ def _unseen(value: Any) -> Iterator[str]:
             yield from _unseen(one)
 
 
+def untried(facts: Facts) -> list[str]:
+    """The deep checks that came to no result, with the reason."""
+    tests = facts.memory_tests.tests if isinstance(facts.memory_tests, MemoryTests) else ()
+    copies = facts.peer_copies.copies if isinstance(facts.peer_copies, PeerCopies) else ()
+    told = [one.error for one in tests if one.error] + [one.error for one in copies if one.holds is None]
+    assert all(told)
+    return [error for error in told if error]
+
+
 def crashed(report: Report) -> list[str]:
     """The rules and plug-ins that came to no result."""
     return [one.rule for one in report.outcomes if one.outcome == "crashed"]
@@ -107,25 +120,29 @@ _CALL_FAULTS: Mapping[Fault, str] = {"hang": HANG, "crash": SEGV, "endless": FLO
 NOISE = prints('garbage\n@gpudoctor {"values": 7\n@gpudoctor [1]\n@gpudoctor {}\nno end')
 
 
-def driver_with(fault: Fault, folder: Path, soname: str, call: str) -> World:
+WHOLE = Machine()
+
+
+def driver_with(fault: Fault, folder: Path, soname: str, call: str, machine: Machine = WHOLE) -> World:
     """This machine with a driver whose library, or one call of it, has that fault."""
     if fault in _FILE_FAULTS:
         return _broken_library(fault, folder, soname)
-    return driver_calls(fault, folder, call)
+    return driver_calls(fault, folder, call, machine)
 
 
-def driver_calls(fault: Fault, folder: Path, call: str) -> World:
+def driver_calls(fault: Fault, folder: Path, call: str, machine: Machine = WHOLE) -> World:
     """The same, the fault being that call's."""
     if fault == "missing":
-        machine = Machine(without=(call,))
+        machine = replace(machine, without=(call,))
     elif fault == "denied":
-        machine = Machine(faults={call: error(4 if call.startswith("nvml") else 800)})
+        machine = replace(machine, faults={call: error(4 if call.startswith("nvml") else 800)})
     elif fault == "garbage":
-        machine = Machine(faults={call: NOISE})
+        machine = replace(machine, faults={call: NOISE})
     elif fault == "not UTF-8":
-        machine = Machine(gpus=(FakeGpu(name=b"NVIDIA \xff\xfe", uuid=b"GPU-\xff\xfe\x80"),))
+        first = replace(machine.gpus[0], name=b"NVIDIA \xff\xfe", uuid=b"GPU-\xff\xfe\x80")
+        machine = replace(machine, gpus=(first, *machine.gpus[1:]))
     else:
-        machine = Machine(faults={call: _CALL_FAULTS[fault]} if fault in _CALL_FAULTS else {})
+        machine = replace(machine, faults={call: _CALL_FAULTS[fault]} if fault in _CALL_FAULTS else {})
     return World(environ={**os.environ, **install(folder / "driver", machine)})
 
 
@@ -168,12 +185,18 @@ _SCRIPTS: Mapping[Fault, str] = {
 }
 
 
-def _at_python(fault: Fault, folder: Path) -> Report:
+def _python(fault: Fault, folder: Path) -> Path:
+    """An interpreter with that fault."""
     python = folder / "python"
     script = _SCRIPTS.get(fault, f"sleep 0.5; exec '{sys.executable}' \"$@\"")
     if fault != "missing":
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o644 if fault == "denied" else 0o755)
+    return python
+
+
+def _at_python(fault: Fault, folder: Path) -> Report:
+    python = _python(fault, folder)
     told = collect(World(), choose(str(python), {}).executable, limits(fault))
     fields = ("interpreter", "packages", "pins", "shadows", "other_environments")
     facts = change(**{name: getattr(told, name) for name in fields})
@@ -295,6 +318,36 @@ def _at_record(fault: Fault, folder: Path) -> Report:
     return _beside(record=lambda gpus: Record(world, gpus, limits(fault)))
 
 
+# ----------------------------------------------------------------------------------------------------- deep checks
+
+_SMALL = (LEAVE + 4 * MIB, 0, 0)  # free memory; it is real memory here
+
+
+def _deep(fault: Fault, folder: Path, call: str, count: int) -> Report:
+    machine = Machine(gpus=tuple(replace(gpu, memory=_SMALL) for gpu in gpus(count)))
+    world = driver_with(fault, folder, "libcuda.so.1", call, machine)
+    blocks = mock.patch("gpudoctor.probes.cuda_memory._BLOCK", 2 * MIB)
+    copies = mock.patch("gpudoctor.probes.cuda_peers._SIZE", MIB)
+    with blocks, copies:
+        memory, peers = deep_checks(world, GOOD.known_gpus(), world.environ, limits(fault))
+    return judge(change(memory_tests=memory, peer_copies=peers))
+
+
+def _at_memory(fault: Fault, folder: Path) -> Report:
+    return _deep(fault, folder, "cuMemcpyDtoH_v2", 1)
+
+
+def _at_peers(fault: Fault, folder: Path) -> Report:
+    return _deep(fault, folder, "cuMemcpyPeer", 2)
+
+
+def _at_launcher(fault: Fault, folder: Path) -> Report:
+    python = _python(fault, folder)
+    # Some of these wait for instructions that never come.
+    known = run(CollectivesPlan.on(0, str(python), os.environ, Limits.within(8.0, limits(fault).idle)))
+    return judge(change(collectives=known.collectives))
+
+
 # -------------------------------------------------------------------------------------------------------- plug-ins
 
 _PROBE = """\
@@ -345,6 +398,9 @@ PLACES: Mapping[Place, Callable[[Fault, Path], Report]] = {
     "stage train": _stage("train"),
     "stage verify": _stage("verify"),
     "stage parts": _stage("product"),
+    "deep memory": _at_memory,
+    "peer copies": _at_peers,
+    "launcher (torchrun)": _at_launcher,
     "plug-in": _at_plugin,
 }
 

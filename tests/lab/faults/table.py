@@ -59,6 +59,9 @@ Place = Literal[
     "stage train",
     "stage verify",
     "stage parts",
+    "deep memory",
+    "peer copies",
+    "launcher (torchrun)",
     "plug-in",
 ]
 
@@ -80,6 +83,7 @@ _STAGE = Never("the framework was imported: it is there")
 _PROCESS = Never("the process is there since the import")
 _OTHERS = Never("see garbage: what is printed is not read as text")
 _CHECKED = Never("a number, checked against the CPU's")
+_WHOLE = Never("what a whole PyTorch answers late is in tests/collectives")
 
 _FILES: tuple[Place, ...] = ("system files", "driver files", "container files", "toolkit files", "loader's files")
 _STAGES: tuple[Place, ...] = tuple(place for place in PLACES if place.startswith("stage"))
@@ -92,6 +96,7 @@ NEVER: Mapping[tuple[Place, Fault], Never] = {
     **{(place, "empty"): _CHECKED for place in _STAGES},
     **{(place, "not UTF-8"): _OTHERS for place in _STAGES},
     **{(place, "refused start"): _PROCESS for place in _STAGES},
+    ("launcher (torchrun)", "slow"): _WHOLE,
 }
 
 
