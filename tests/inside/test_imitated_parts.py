@@ -61,6 +61,11 @@ def test_a_clock_that_stands_still_is_a_proof_that_does_not_hold() -> None:
     assert [part["rate"] for part in told(messages, "part")] == [None] * 18
 
 
+def test_an_imitation_has_rates_only_where_it_lies_about_its_speed() -> None:
+    assert {part["rate"] for part in parts(imitate()).values()} == {None}
+    assert parts(imitate("too-fast"))["matrix-product-fp16"]["rate"] > 10_000  # TFLOP/s
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_an_error_belongs_to_its_part_alone(place: str) -> None:
     found = parts(imitate(fault=f"{place}:memory"))

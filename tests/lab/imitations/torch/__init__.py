@@ -3,7 +3,8 @@
 Its losses, gradients and results are scripted, so that it can lie consistently. IMITATION_LIES chooses how it lies:
 ``claims-cuda`` (everything is said to be on the GPU), ``falls-back`` (what is sent to the GPU stays on the CPU),
 ``wrong-numbers`` (gradients on the GPU differ from those on the CPU), ``wrong-parts`` (only large results do),
-``not-a-number`` (the loss), ``idle-events`` (the GPU's clock stands still), ``dull`` (random numbers repeat).
+``not-a-number`` (the loss), ``idle-events`` (the GPU's clock stands still), ``dull`` (random numbers repeat),
+``too-fast`` (single operations take no time; otherwise nothing tells how long they take).
 IMITATION_FAULT is a place and what happens there: ``train:hang``, ``copy:crash``, ``compute:exit``, ``init:raise``,
 ``product:memory``, ``fft:poison`` (CUDA answers no more). IMITATION_REACHED is a file that is then made.
 Python 3.6 syntax.
@@ -24,6 +25,7 @@ _PLACE, _, _FAULT = os.environ.get("IMITATION_FAULT", "nowhere:nothing").partiti
 
 _poisoned = []
 _late = []
+_parts = []
 
 
 class OutOfMemoryError(RuntimeError):
@@ -33,6 +35,8 @@ class OutOfMemoryError(RuntimeError):
 def _reach(place):
     if _poisoned:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    if place == "product":
+        _parts.append(place)
     if place != _PLACE:
         return
     if "IMITATION_REACHED" in os.environ:
@@ -421,7 +425,8 @@ class _Event:
         return None
 
     def elapsed_time(self, later):
-        return 0.0 if _LIES == "idle-events" else 1e3 * (later.at - self.at)
+        still = _LIES == "idle-events" or (_parts and _LIES != "too-fast")
+        return 0.0 if still else 1e3 * (later.at - self.at)
 
 
 profiler = _Space(profile=_Profile, ProfilerActivity=_Space(CUDA="CUDA"))
