@@ -1,4 +1,5 @@
-"""Coverage-guided fuzzing of the intake: one target for each format, one for reading, one for the whole of triage.
+"""Coverage-guided fuzzing of the intake: one target for each format, one for reading, one for the whole of triage;
+and three for what gpudoctor itself has written: the block in a ticket, what is in it, and the collector's recording.
 
 Not part of the test suite. In an environment with gpudoctor's dependencies, its ``test`` extra and ``atheris``::
 
@@ -88,22 +89,88 @@ def read_target() -> Callable[[bytes], None]:
 
 def triage_target() -> Callable[[bytes], None]:
     """Any bytes are judged without a crash in a rule; nothing steers the terminal, every command is one line."""
-    from gpudoctor import facts
     from gpudoctor.intake import Unreadable, read
-    from gpudoctor.render.page import Style
-    from gpudoctor.render.terminal import terminal
-    from gpudoctor.report import judge
+
+    judged = judging()
 
     def run(data: bytes) -> None:
         try:
             made = read(data).facts
         except Unreadable:
             return
+        judged(made)
+
+    return run
+
+
+def ticket_target() -> Callable[[bytes], None]:
+    """A text with anything that looks like a block gives whole facts or none, and what people read holds no block."""
+    from gpudoctor import ticket
+
+    judged = judging(made_up=True)
+
+    def run(data: bytes) -> None:
+        text = data.decode("utf-8", "replace")
+        found = ticket.find(text)
+        if (found is None) is not (ticket.MARK not in text):
+            raise BrokenLawError("a block that is not told of")
+        if ticket.MARK in ticket.visible(text):
+            raise BrokenLawError("a block among what people read")
+        if found is not None and found.facts is not None:
+            judged(found.facts)
+
+    return run
+
+
+def block_target() -> Callable[[bytes], None]:
+    """A whole block holds anything: it gives facts that can be judged, or counts as damaged."""
+    from gpudoctor import ticket
+
+    judged = judging(made_up=True)
+
+    def run(data: bytes) -> None:
+        found = ticket.find("\n".join(ticket.block(data)))
+        if found is None:
+            raise BrokenLawError("a block that is not told of")
+        if found.facts is not None:
+            judged(found.facts)
+
+    return run
+
+
+def recording_target() -> Callable[[bytes], None]:
+    """What the standalone collector saw, changed anywhere, gives facts that can be judged, or is refused."""
+    from gpudoctor.collector.told import facts_of
+
+    judged = judging(made_up=True)
+
+    def run(data: bytes) -> None:
+        try:
+            made = facts_of(data)
+        except ValueError:
+            return
+        judged(made)
+
+    return run
+
+
+def judging(made_up: bool = False) -> Callable[[Any], None]:
+    """Facts are the same when they were saved, and are judged; nothing of the report steers.
+
+    Of a text no rule crashes. Facts that somebody made by hand (``made_up``) may hold what none can judge: then its
+    crash is an outcome, and the report is not healthy.
+    """
+    from gpudoctor import facts
+    from gpudoctor.render.page import Style
+    from gpudoctor.render.terminal import terminal
+    from gpudoctor.report import judge
+
+    def judged(made: Any) -> None:
         if facts.decode(facts.encode(made)) != made:
             raise BrokenLawError("facts change when they are saved")
         report = judge(made)
         crashed = [outcome.why for outcome in report.outcomes if outcome.outcome == "crashed"]
-        if crashed:
+        if crashed and (not made_up or report.status == "healthy"):
             raise BrokenLawError(crashed[0])
         for fix in (fix for finding in report.findings for fix in finding.fixes):
             for command in fix.commands:
@@ -112,7 +179,7 @@ def triage_target() -> Callable[[bytes], None]:
         if steers(terminal(report, Style(verbose=True))):
             raise BrokenLawError("a control character on the terminal")
 
-    return run
+    return judged
 
 
 def steers(text: str) -> bool:
@@ -151,22 +218,28 @@ def timed(run: Callable[[bytes], None]) -> Callable[[bytes], None]:
 
 # ----------------------------------------------------------------------------------------------- the targets
 
+_WHOLE: dict[str, Callable[[], Callable[[bytes], None]]] = {
+    "read": read_target,
+    "triage": triage_target,
+    "ticket": ticket_target,
+    "block": block_target,
+    "recording": recording_target,
+}
+
 
 def names() -> list[str]:
-    """Every target: the formats in their order, then the whole."""
+    """Every target: the formats in their order, then the whole, then what gpudoctor itself has written."""
     from gpudoctor.intake import FORMATS
 
-    return [read_format.__name__ for read_format in FORMATS] + ["read", "triage"]
+    return [read_format.__name__ for read_format in FORMATS] + [*_WHOLE]
 
 
 def target(name: str) -> Callable[[bytes], None]:
     """The target of that name."""
     from gpudoctor.intake import FORMATS
 
-    if name == "read":
-        return timed(read_target())
-    if name == "triage":
-        return timed(triage_target())
+    if name in _WHOLE:
+        return timed(_WHOLE[name]())
     return timed(format_target(next(one for one in FORMATS if one.__name__ == name)))
 
 
@@ -184,8 +257,32 @@ def samples() -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def written(name: str) -> list[bytes]:
+    """What gpudoctor writes of the machines that the tests know, for the target that reads it."""
+    from gpudoctor import ticket
+    from gpudoctor.collector.build import collector
+    from gpudoctor.facts import encode
+    from tests import reports
+
+    plain = subprocess.run(
+        [sys.executable, "-", "--plain"], input=collector().encode(), capture_output=True, check=True
+    ).stdout
+    recorded = plain[plain.index(b"{") : plain.rindex(b"}") + 1]
+    known = [encode(made().facts) for made in reports.ALL]
+    if name == "recording":
+        return [recorded]
+    if name == "block":
+        return [*known, recorded]
+    blocks = ["\n".join(ticket.block(content)) for content in (*known, recorded)]
+    return [text.encode() for block in blocks for text in (block, block.replace("\n", "\n> "), f"<pre>{block}</pre>")]
+
+
 def sow(folder: Path) -> None:
     """Write the seeds and the dictionary of their words."""
+    for name in ("ticket", "block", "recording"):
+        (folder / f"seeds-{name}").mkdir(parents=True, exist_ok=True)
+        for number, content in enumerate(written(name)):
+            (folder / f"seeds-{name}" / f"{number:04}").write_bytes(b"\x00" + content[: LONGEST - 1])
     (folder / "seeds").mkdir(parents=True, exist_ok=True)
     found = samples()
     for number, text in enumerate(found):
@@ -202,8 +299,10 @@ def fuzz(name: str, arguments: list[str]) -> None:
     atheris: Any = importlib.import_module("atheris")
     # Not "RegEx": its stand-in for a pattern lacks match(text, position), which rich calls (atheris 3.1.0).
     atheris.enabled_hooks.add("str")
-    with atheris.instrument_imports(include=["gpudoctor.intake"]):
-        import gpudoctor.intake  # noqa: F401
+    with atheris.instrument_imports(include=["gpudoctor.intake", "gpudoctor.ticket", "gpudoctor.collector"]):
+        import gpudoctor.collector.told
+        import gpudoctor.intake
+        import gpudoctor.ticket  # noqa: F401
     from gpudoctor.matrix import load
 
     load()
@@ -216,7 +315,8 @@ def campaign(name: str, seconds: int, folder: Path) -> str:
     corpus = folder / name
     corpus.mkdir(exist_ok=True)
     limits = [f"-max_total_time={seconds}", f"-max_len={LONGEST}", "-timeout=30", "-rss_limit_mb=2048"]
-    places = [f"-dict={folder / 'words'}", f"-artifact_prefix={corpus}-", str(corpus), str(folder / "seeds")]
+    seeds = folder / (f"seeds-{name}" if (folder / f"seeds-{name}").exists() else "seeds")
+    places = [f"-dict={folder / 'words'}", f"-artifact_prefix={corpus}-", str(corpus), str(seeds)]
     done = subprocess.run(
         [sys.executable, __file__, "--one", name, *limits, "-print_final_stats=1", *places],
         capture_output=True,
