@@ -292,7 +292,7 @@ def test_fifty_megabytes_end_in_a_clear_report_within_seconds_and_bounded_memory
     path = huge(tmp_path, kind)
     line = shlex.join(command("triage", str(path), "--format", "jsonl"))
     done = subprocess.run(
-        ["/bin/sh", "-c", f"ulimit -v {_MOST_MEMORY} -t {_MOST_SECONDS} && exec {line}"],
+        ["/bin/sh", "-c", f"ulimit -v {_MOST_MEMORY} && ulimit -t {_MOST_SECONDS} && exec {line}"],
         capture_output=True,
         cwd=tmp_path,
         env=environ(tmp_path),
