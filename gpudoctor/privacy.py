@@ -479,7 +479,9 @@ _UNNAMED = (_CURL, _MYSQL, _SSHPASS, _REGISTRY, _NETRC)
 _NAMED = re.compile(
     r"(?P<key>[A-Za-z][\w.-]{0,80})[\\\"']{0,2}\s{0,3}[:=]\s{0,3}\\?|(?<![\w-])(?P<option>--?[A-Za-z][\w-]{0,80})\s+"
 )
-_VALUE = re.compile(r"\"[^\"\n]*\"?|'[^'\n]*'?|[^\s\"',;&|)}\]]+")
+# How a single quote inside a quoted word of a shell is written (shlex.quote); what follows is still inside that word.
+_QUOTE_INSIDE = "'\"'\"'"
+_VALUE = re.compile(rf"{_QUOTE_INSIDE}[^'\n]*'?|\"[^\"\n]*\"?|'[^'\n]*'?|[^\s\"',;&|)}}\]]+")
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]+@(?:[\w-]+\.)+(?!service\b|socket\b|mount\b)[^\W\d_]{2,}(?![\w@-])")
 _USER_AT_HOST = re.compile(
     r"(?<![\w.@%+-])[A-Za-z_][\w.-]{0,31}@(?:[A-Za-z][\w-]*|\d[\w-]{0,62}(?=[\w.-]{0,190}:[~/]))(?:\.[\w-]+)*(?![\w@/-]|\.\d|://)"
@@ -920,6 +922,9 @@ def _public(host: str) -> bool:
 
 
 def _secret_value(value: str) -> str:
+    if value.startswith(_QUOTE_INSIDE):
+        closed = value.removeprefix(_QUOTE_INSIDE).endswith("'")
+        return _QUOTE_INSIDE + SECRET + ("'" if closed else "")
     quote = value[0] if value[:1] in ("'", '"') else ""
     return f"{quote}{SECRET}{quote}"
 

@@ -143,6 +143,13 @@ def _redacted(text: str, identity: Identity = ALICE) -> str:
 # ------------------------------------------------------------------------------------------------ hidden
 
 
+@pytest.mark.parametrize("said", ["at api_key='00000000000A", "at api_key='00000000000A' x"])
+def test_a_secret_in_quotes_stays_hidden_in_a_word_that_a_shell_quotes(said: str) -> None:
+    message = Message(source="line 1", text=f"ran {shlex.quote(said)}")
+    shown = redact(Facts(gpudoctor="1", messages=(message,)))[0].messages[0].text
+    assert shlex.split(shown) == ["ran", said.replace("00000000000A", "hidden-secret")]
+
+
 @pytest.mark.parametrize("kind", SECRETS)
 def test_a_secret_is_hidden_in_any_text(kind: str) -> None:
     planted, telling = SECRETS[kind]

@@ -81,6 +81,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    # msgspec imports it from C, where an interrupt is lost, and without it crashes the process later.
+    import datetime  # noqa: F401
     import gc
 
     gc.set_threshold(50_000, 20, 20)  # what is imported stays: looking it through again and again takes a while
@@ -103,6 +105,7 @@ def _let_nothing_run() -> None:
 
 def _preflight(arguments: list[str]) -> int:
     """Before every job: it costs no more than it must. Ends this process at once, all that it started being ended."""
+    import datetime  # noqa: F401 - see _command
     import gc
 
     from gpudoctor import warm

@@ -349,10 +349,18 @@ def _marked(mark: str, spare: int | None) -> list[int]:
 
 
 def _shared_memory(pid: int) -> Iterator[str]:
-    for line in _read(pid, "maps").decode("utf-8", "replace").splitlines():
-        path = line[line.find("/") :] if "/" in line else ""
+    """Files of NCCL's shared memory that a process has mapped, or opened and not mapped yet."""
+    lines = _read(pid, "maps").decode("utf-8", "replace").splitlines()
+    for path in (*(line[line.find("/") :] for line in lines if "/" in line), *_open_files(pid)):
         if path.startswith("/dev/shm/nccl-"):
             yield path.removesuffix(" (deleted)")
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                yield os.readlink(f"/proc/{pid}/fd/{number}")
 
 
 def _asleep_in(pid: int) -> str:
