@@ -154,7 +154,7 @@ class Child:
         return self
 
     def _start(self) -> None:
-        self._started = time.monotonic()
+        self._started = self._cpu_asked = time.monotonic()
         try:
             self._process = self._ready or subprocess.Popen(
                 self._argv,

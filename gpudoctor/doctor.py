@@ -145,11 +145,15 @@ class _Looks:
 
         self._libcuda = Background(lambda: look(libcuda, world))
         self._host = Series({name: partial(look, probe, world) for name, probe in HOST_PROBES.items()})
-        Background(meanwhile)
+        self._meanwhile = meanwhile
 
     def at_host_and_environment(self, facts: Facts) -> Iterator[Facts]:
         """What is on disk and in the environment: enough to know which frameworks there are."""
+        from gpudoctor.probes.background import Background
+
         host = self._host.result(self._patience)
+        # Not earlier: two threads that both compute hand the interpreter's lock back and forth, which costs more.
+        Background(self._meanwhile)
         facts = _with(facts, host, tuple(host))
         yield facts
         facts = with_environment(facts, self._target.result(self._patience))
