@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 _MIB = 1 << 20
-NEEDED = 128 * _MIB
+NEEDED = 256 * _MIB
 """Bytes of address space with which every command ends as it should."""
 
 _M_ARENA_MAX = -8  # malloc.h of the GNU C library

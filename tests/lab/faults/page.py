@@ -41,7 +41,7 @@ The same machine, and the program is run where it may not have what it is used t
 
 """
 _SOAK = """
-With less than 128 MiB of address space (`ulimit -v`) nothing is looked at: one sentence says so, exit code 3.
+With less than 256 MiB of address space (`ulimit -v`) nothing is looked at: one sentence says so, exit code 3.
 
 ## Random faults
 
