@@ -53,21 +53,8 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = {
 # Readings that are never the same twice, and say nothing by that.
 _RESTLESS = frozenset(
     (
-        *(
-            "source",
-            "fact",
-            "uuid",
-            "created",
-            "seconds",
-            "job",
-            "pid",
-            "process",
-            "processes",
-            "opens",
-            "lines",
-            "xids",
-        ),
-        *("used", "free", "available", "temperature", "power", "sm_clock", "throttle", "replays", "corrected"),
+        *("source", "fact", "uuid", "created", "seconds", "job", "pid", "process", "processes", "opens", "lines"),
+        *("xids", "used", "free", "available", "temperature", "power", "sm_clock", "throttle", "replays", "corrected"),
     )
 )
 _BYTES = frozenset({"total", "size"})

@@ -18,6 +18,7 @@ import msgspec
 from gpudoctor import __version__
 from gpudoctor.children import Limits
 from gpudoctor.facts import Build, CudnnCopies, Facts, Frameworks, Imported, Maybe, Missing, Precision, Request
+from gpudoctor.probes.background import Background, Series
 from gpudoctor.world import World
 
 if TYPE_CHECKING:
@@ -125,7 +126,6 @@ class _Looks:
     """Host files, NVML, libcuda and the environment under test, looked at side by side."""
 
     def __init__(self, plan: Plan, world: World, limits: Limits, watch: Watch, meanwhile: Callable[[], object]) -> None:
-        from gpudoctor.probes.background import Background, Series
         from gpudoctor.probes.target import collect as ask_target
 
         seconds = (limits.deadline - time.monotonic()) * _LOOK_SHARE
@@ -149,8 +149,6 @@ class _Looks:
 
     def at_host_and_environment(self, facts: Facts) -> Iterator[Facts]:
         """What is on disk and in the environment: enough to know which frameworks there are."""
-        from gpudoctor.probes.background import Background
-
         host = self._host.result(self._patience)
         # Not earlier: two threads that both compute hand the interpreter's lock back and forth, which costs more.
         Background(self._meanwhile)

@@ -76,16 +76,21 @@ def _speeds(smoke: Smoke, gpu: Gpu, matrix: Matrix) -> Iterator[Speed]:
             continue
         promise = _over_pcie(gpu) if part.name in _OVER_PCIE else _of_datasheet(part, model, smoke)
         if promise is not None:
-            promised, words = promise
-            yield Speed(
-                framework=smoke.framework,
-                gpu=gpu.index,
-                part=part.name,
-                reached=part.rate,
-                promised=promised,
-                unit=part.unit,
-                promise=words,
-            )
+            yield _speed(smoke, gpu, part, *promise)
+
+
+def _speed(smoke: Smoke, gpu: Gpu, part: Part, promised: float, promise: str) -> Speed:
+    assert part.rate is not None  # noqa: S101 - who asks has looked
+    assert part.unit is not None  # noqa: S101
+    return Speed(
+        framework=smoke.framework,
+        gpu=gpu.index,
+        part=part.name,
+        reached=part.rate,
+        promised=promised,
+        unit=part.unit,
+        promise=promise,
+    )
 
 
 def impossible(smoke: Smoke, gpu: Gpu, matrix: Matrix) -> tuple[Speed, ...]:
@@ -103,15 +108,7 @@ def _impossible(smoke: Smoke, gpu: Gpu, model: GpuModel) -> Iterator[Speed]:
     for part in smoke.parts:
         ceiling = _ceiling(part, model)
         if part.rate is not None and part.unit is not None and ceiling and part.rate > TOLERANCE * ceiling:
-            yield Speed(
-                framework=smoke.framework,
-                gpu=gpu.index,
-                part=part.name,
-                reached=part.rate,
-                promised=ceiling,
-                unit=part.unit,
-                promise=f"datasheet of {model.name}",
-            )
+            yield _speed(smoke, gpu, part, ceiling, f"datasheet of {model.name}")
 
 
 def _ceiling(part: Part, model: GpuModel) -> float | None:

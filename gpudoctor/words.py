@@ -12,3 +12,9 @@ _NAMES: dict[FrameworkName, str] = {"torch": "PyTorch", "tensorflow": "TensorFlo
 def name_of(framework: Framework | FrameworkName) -> str:
     """The framework's name as its makers write it."""
     return _NAMES[framework if isinstance(framework, str) else framework.name]
+
+
+def called(command: str, program: str) -> str:
+    """A command of gpudoctor's as it is typed where gpudoctor is called ``program``; any other one unchanged."""
+    name, space, rest = command.partition(" ")
+    return f"{program}{space}{rest}" if name == "gpudoctor" else command

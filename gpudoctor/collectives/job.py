@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.resources import files as resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ from gpudoctor.children import MARK, Child, Limits, Listener
 from gpudoctor.children import Message as Line
 from gpudoctor.collectives.told import Backend, How, Process, Shape, Told, collectives_fact, messages
 from gpudoctor.facts import Collectives, Maybe, Message, Missing
-from gpudoctor.smoke.jobs import child_environ
+from gpudoctor.smoke.jobs import child_environ, inside
 
 MOST_PROCESSES = 16
 ON_THE_CPU = 2  # processes
@@ -240,11 +239,7 @@ class _Files:
 def program() -> str:
     """The source that each process runs; its arguments are the backend, the limit of an operation, and a folder."""
     call = f"take_part({MARK!r}, sys.argv[1], float(sys.argv[2]), sys.argv[3])"
-    return "\n\n".join((*(_inside(file) for file in ("common_talk.py", "collectives.py")), call)) + "\n"
-
-
-def _inside(file: str) -> str:
-    return resources("gpudoctor").joinpath(f"inside/{file}").read_text("ascii")
+    return "\n\n".join((*(inside(file) for file in ("common_talk.py", "collectives.py")), call)) + "\n"
 
 
 def _argv(plan: CollectivesPlan, module: str, files: _Files) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from gpudoctor.findings import Finding, Fix, Report, Severity
 from gpudoctor.preflight.judged import Met, NotJudged, NotMet, requirements
 from gpudoctor.render.text import escape
+from gpudoctor.words import called
 
 _MOST_CAUSES = 3
 _MOST_COMMANDS = 4
@@ -53,7 +53,7 @@ def _not_fit(report: Report, program: str) -> Iterator[str]:
     for fix in first.fixes[:1]:
         yield from _fix(fix)
     for settling in dict.fromkeys(command for one in report.candidates for command in one.settled_by):
-        yield f"  To settle it: {_called(settling, program)}"
+        yield f"  To settle it: {called(settling, program)}"
     for other in causes[1:_MOST_CAUSES]:
         yield f"  Also: {other.rule}: {other.title}"
     yield f"  More: {program} explain {first.rule}"
@@ -88,8 +88,4 @@ def _undetermined(report: Report, program: str) -> Iterator[str]:
     for one in report.unknown[:_MOST_CAUSES]:
         yield f"  {one.what}: {one.why}"
     for command in tuple(dict.fromkeys(command for one in report.unknown for command in one.settled_by))[:1]:
-        yield f"  To settle it: {_called(command, program)}"
-
-
-def _called(command: str, program: str) -> str:
-    return re.sub(r"^gpudoctor(?= |$)", lambda _: program, command)
+        yield f"  To settle it: {called(command, program)}"

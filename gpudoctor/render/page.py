@@ -13,6 +13,7 @@ from rich.text import Text
 from gpudoctor.facts import Record
 from gpudoctor.render import text
 from gpudoctor.render.summary import Mark
+from gpudoctor.words import called
 
 WIDEST = 110
 """Lines of prose are not drawn wider than this on a wider terminal."""
@@ -43,8 +44,7 @@ class Calls(Record, frozen=True, kw_only=True):
 
     def on_the_machine(self, command: str) -> str:
         """A command of a report as it is typed on its machine."""
-        name, space, rest = command.partition(" ")
-        return f"{self.there}{space}{rest}" if name == "gpudoctor" else command
+        return called(command, self.there)
 
 
 _GLYPHS = {Mark.OK: "✓", Mark.FAULT: "✗", Mark.WARNING: "!", Mark.UNKNOWN: "?", Mark.NOTE: "–"}

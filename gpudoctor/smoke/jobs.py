@@ -418,11 +418,12 @@ def _side_by_side() -> int:
 def program(name: FrameworkName) -> str:
     """The source that a framework's child runs."""
     common = ("common_talk.py", "common_lessons.py", "common_parts.py", "common_job.py")
-    sources = [_inside(file) for file in (*common, f"train_{name}.py", f"parts_{name}.py")]
+    sources = [inside(file) for file in (*common, f"train_{name}.py", f"parts_{name}.py")]
     return "\n\n".join((*sources, f"main({MARK!r}, Framework)\n"))
 
 
-def _inside(file: str) -> str:
+def inside(file: str) -> str:
+    """The source of a file of ``gpudoctor/inside``. Raises FileNotFoundError."""
     data = pkgutil.get_data("gpudoctor", f"inside/{file}")
     if data is None:
         raise FileNotFoundError(file)

@@ -33,7 +33,7 @@ from gpudoctor.facts import (
     SmokeStage,
     Training,
 )
-from gpudoctor.pci import address
+from gpudoctor.pci import index_at
 from gpudoctor.smoke.places import Place
 
 Device = Literal["gpu", "cpu", "skip"]
@@ -478,7 +478,7 @@ def _mib(size: int) -> str:
 def gpu_index(gpus: Sequence[Gpu], pci: str | None, name: str | None) -> int | None:
     """NVML's index of CUDA's first device by PCI address, else by a name that only one GPU has; None if unsure."""
     if pci:
-        return next((gpu.index for gpu in gpus if gpu.pci and address(gpu.pci) == address(pci)), None)
+        return index_at(gpus, pci)
     named = [gpu.index for gpu in gpus if name is not None and gpu.name == name]
     alike = named or [gpu.index for gpu in gpus]
     return alike[0] if len(alike) == 1 else None

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,19 @@ def test_no_cuda_library_is_mapped_here_and_that_is_known(job: Any) -> None:
     assert job.free_gpu_memory() is None
 
 
+def printed_by(asked: str, environ: Mapping[str, str]) -> str:
+    """What an interpreter of its own prints that runs these lines behind the common ones."""
+    return subprocess.run(
+        [sys.executable, "-"],
+        input=common() + asked,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
 ASKED = """
 import ctypes
 cuda = ctypes.CDLL("libcuda.so.1")
@@ -103,16 +117,7 @@ print(json.dumps([before, free_gpu_memory(), free_gpu_memory(), first_gpu_addres
 def test_the_drivers_free_memory_is_asked_on_the_first_gpu(tmp_path: Path) -> None:
     gpu = replace(Machine().gpus[0], memory=(80 * GIB, GIB, 9 * GIB), context_memory=0)
     environ = {**os.environ, **install(tmp_path, Machine(gpus=(gpu,)))}
-    ran = subprocess.run(
-        [sys.executable, "-"],
-        input=common() + ASKED,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    before, free, again, address = json.loads(ran.stdout.splitlines()[-1])
+    before, free, again, address = json.loads(printed_by(ASKED, environ).splitlines()[-1])
     assert (before, free, again) == (None, 70 * GIB, 70 * GIB)
     assert address is not None
 
@@ -122,13 +127,4 @@ def test_a_wait_for_the_first_gpu_is_asleep_where_the_driver_takes_the_wish(tmp_
     asked = "import ctypes\nwait_asleep()\ncuda = ctypes.CDLL('libcuda.so.1')\ncuda.cuInit(0)\nwait_asleep()\n"
     for faults, printed in (({"cuDevicePrimaryCtxSetFlags_v2": prints("asked once")}, "asked once"), ({}, "")):
         environ = {**os.environ, **install(tmp_path / (printed or "quiet"), Machine(faults=faults))}
-        ran = subprocess.run(
-            [sys.executable, "-"],
-            input=common() + asked,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        assert ran.stdout == printed
+        assert printed_by(asked, environ) == printed

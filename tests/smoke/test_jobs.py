@@ -20,17 +20,10 @@ from gpudoctor.smoke.jobs import Event, Jobs, Known, Plan, Target, child_environ
 from gpudoctor.smoke.places import Choice
 from gpudoctor.smoke.told import Device
 from tests.cli.run import BUSY, wait_until
+from tests.smoke.required import REQUIRED
 
 IMITATIONS = Path(__file__).parents[1] / "lab" / "imitations"
 GPU = Gpu(source="test", index=3, name="Imitation GPU")
-REQUIRED = (
-    "weights-changed",
-    "loss-fell",
-    "parameters-on-device",
-    "gradients-on-device",
-    "outputs-on-device",
-    "matches-cpu",
-)
 
 
 class Seen(NamedTuple):

@@ -34,16 +34,9 @@ from gpudoctor.smoke.told import (
     process_proof,
     smoke_fact,
 )
+from tests.smoke.required import REQUIRED
 
 MIB = 1 << 20
-REQUIRED = (
-    "weights-changed",
-    "loss-fell",
-    "parameters-on-device",
-    "gradients-on-device",
-    "outputs-on-device",
-    "matches-cpu",
-)
 EXITED = Ending("exited", code=0, pid=7)
 
 

@@ -41,6 +41,7 @@ from gpudoctor.facts import (
     Wsl,
 )
 from gpudoctor.findings import About, Confidence, Found, NotApplicable, Passed, Severity, Verdict
+from gpudoctor.pci import index_at
 from gpudoctor.relations import driver_version
 from gpudoctor.remedies import InstallDriver, ReloadDriver, Run
 from gpudoctor.rules._printed import SILENT, heard, nvml_fails, works
@@ -197,7 +198,7 @@ def gsp_does_not_answer(printed: Printed, log: KernelLog | None, gpus: Gpus | No
     hit = heard(printed, *_GSP)
     if event is None and hit is None:
         return NotApplicable(SILENT)
-    index = next((g.index for g in (gpus.gpus if gpus else ()) if event and g.pci and g.pci == event.pci), None)
+    index = index_at(gpus.gpus if gpus else (), event.pci if event else None)
     back = works(cuda) and all(gpu.error is None for gpu in (gpus.gpus if gpus else ()))
     evidence = (cite("Xid", event.xid, log),) if event and log else (hit.evidence,) if hit else ()
     return Found(

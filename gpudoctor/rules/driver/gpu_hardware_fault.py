@@ -28,6 +28,7 @@ from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import Gpu, GpuEcc, Gpus, KernelLog, MemoryTest, MemoryTests
 from gpudoctor.findings import About, Confidence, Evidence, Found, NotApplicable, NotJudged, Passed, Severity, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
+from gpudoctor.pci import index_at
 from gpudoctor.remedies import Run
 from gpudoctor.rules._memory import shown
 from gpudoctor.rules._printed import SILENT, heard
@@ -153,7 +154,7 @@ def xid_of_the_hardware(log: KernelLog, gpus: Gpus | None, proved: Proved, matri
         known = matrix.xid(event.xid)
         if isinstance(known, Unlisted) or known.severity != "hardware" or event.xid in _OTHER_RULES:
             continue
-        index = next((g.index for g in (gpus.gpus if gpus else ()) if g.pci and g.pci == event.pci), None)
+        index = index_at(gpus.gpus if gpus else (), event.pci)
         mild = event.xid in _MENDED or any(job_gpu == index for _, job_gpu in proved.jobs)
         where = f"The GPU at {event.pci}" if event.pci else "A GPU"
         return Found(

@@ -26,6 +26,7 @@ from __future__ import annotations
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import CudaDriver, Gpu, Gpus, KernelLog, PciDevices, VirtualMachine
 from gpudoctor.findings import About, Confidence, Found, NotApplicable, Passed, Severity, Verdict
+from gpudoctor.pci import index_at
 from gpudoctor.remedies import ReloadDriver, Run
 from gpudoctor.rules._printed import SILENT, heard, works
 from gpudoctor.views import NVIDIA_VENDOR, Printed
@@ -96,7 +97,7 @@ def the_kernel_logged_it(log: KernelLog, gpus: Gpus | None, cuda: CudaDriver | N
     if event is None:
         return Passed("no Xid 79 in the kernel log")
     listed = gpus.gpus if gpus else ()
-    index = next((gpu.index for gpu in listed if gpu.pci and gpu.pci == event.pci), None)
+    index = index_at(listed, event.pci)
     back = works(cuda) and all(gpu.error is None for gpu in listed)
     where = f"The GPU at {event.pci}" if event.pci else "A GPU"
     return Found(
