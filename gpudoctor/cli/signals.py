@@ -18,15 +18,23 @@ class TerminatedError(BaseException):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Turn SIGTERM and the SIGHUP of a terminal that was closed into an exception for as long as facts are collected.
+    """Turn SIGTERM and the SIGHUP of a terminal that was closed into an exception, and let no signal break an import.
 
-    One that is ignored, as nohup does, stays ignored.
+    Between two instructions of Python's import an exception leaves a lock behind that nobody opens again, for which
+    other threads wait, and then this one (``_get_module_lock``), and where C imports, it is lost:
+    https://github.com/python/cpython/blob/3.11/Lib/importlib/_bootstrap.py.
+    Such a signal comes once more when the import is over. One that is ignored, as nohup does, stays ignored.
     """
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise TerminatedError(number)
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _imports(frame):
+            _again(number)
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            raise TerminatedError(number)
 
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
     for number in heard:
@@ -36,6 +44,15 @@ def terminable() -> Iterator[None]:
     finally:
         for number in heard:
             signal.signal(number, before[number])
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a frame lies in an import, or in what is being imported."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
@@ -51,13 +68,17 @@ def insistent() -> Iterator[None]:
         else:
             before(what)
             return
-        threading.Timer(_AGAIN_SECONDS, _to_main_thread, (number,)).start()
+        _again(number)
 
     sys.unraisablehook = swallowed
     try:
         yield
     finally:
         sys.unraisablehook = before
+
+
+def _again(number: int) -> None:
+    threading.Timer(_AGAIN_SECONDS, _to_main_thread, (number,)).start()
 
 
 def _to_main_thread(number: int) -> None:

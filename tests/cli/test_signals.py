@@ -1,0 +1,47 @@
+"""Signals that end the program: as exceptions, and never in the middle of an import."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gpudoctor.cli.signals import TerminatedError, terminable
+from tests.cli.run import BUSY
+
+_ENDS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: TerminatedError, signal.SIGHUP: TerminatedError}
+
+
+@pytest.mark.parametrize("number", _ENDS)
+def test_a_signal_is_an_exception_at_once(number: signal.Signals) -> None:
+    with pytest.raises(_ENDS[number]), terminable():
+        signal.raise_signal(number)
+        pytest.fail("nothing more runs")
+
+
+@pytest.mark.parametrize("number", _ENDS)
+def test_a_signal_during_an_import_waits_for_its_end(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"interrupted_by_{number.name.lower()}"
+    source = f"import signal, time\nsignal.raise_signal({number:d})\ntime.sleep(0.1)\nwhole = True\n"
+    (tmp_path / f"{name}.py").write_text(source, "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(_ENDS[number]), terminable():
+        assert importlib.import_module(name).whole
+        time.sleep(BUSY)
+    assert sys.modules.pop(name).whole
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with terminable():
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
