@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
+from enum import Enum
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -140,22 +141,30 @@ _VERSION_FIELDS = frozenset(
     {"version", "cuda", "cudnn", "cudnn_built", "nccl", "driver", "found", "release", "l4t", "vbios", "libraries"}
 )
 _VERSION = re.compile(r"v?\d{1,5}(?:\.\d{1,5}){1,5}(?:[.+-]?[a-z]{1,4}\d{0,8}){0,3}")
+
+
+@lru_cache(maxsize=1 << 12)
+def _is_release(text: str) -> bool:
+    return _VERSION.fullmatch(text) is not None
+
+
 _PINNED = re.compile(r"[=<>~!]=\s*v?(\d+(?:\.\d+){3})(?![\w.])")
 
 
 @cache
 def _closed_fields(kind: type) -> frozenset[str]:
-    """Fields of a record whose strings come from a closed list in the type itself."""
-    hints = typing.get_type_hints(kind)
-    return frozenset(name for name, hint in hints.items() if _has(hint, Literal) and not _has(hint, str))
+    """Fields of a record in which no text can stand but one of a closed list in the type itself."""
+    return frozenset(name for name, hint in typing.get_type_hints(kind).items() if not _may_hold_text(hint))
 
 
-def _has(hint: Any, wanted: Any) -> bool:
-    if hint is wanted or typing.get_origin(hint) is wanted:
-        return True
-    if typing.get_origin(hint) is Literal:
+def _may_hold_text(hint: Any) -> bool:
+    if hint is ... or typing.get_origin(hint) is Literal:
         return False
-    return any(_has(argument, wanted) for argument in typing.get_args(hint))
+    inner = typing.get_args(hint)
+    return any(map(_may_hold_text, inner)) if inner else not (isinstance(hint, type) and issubclass(hint, _NO_TEXTS))
+
+
+_NO_TEXTS = (int, float, Enum, type(None))
 
 
 @cache
@@ -180,9 +189,9 @@ class _Read:
 
     def add(self, value: Any, under: str = "") -> bool:
         """Read a value from the field of that name, and whether it is to be looked at."""
-        if isinstance(value, str):
-            return self._add_text(value, under)
         kind = value.__class__
+        if kind is str:
+            return self._add_text(value, under)
         if kind in _ALIKE and (known := _untouched(value, under if kind is frozenset else "")) is not None:
             if known.text:
                 self.texts.append(known.text)
@@ -198,26 +207,38 @@ class _Read:
         touched = type(record) in _PRIVATE
         for name in _open_fields(type(record)):
             value = getattr(record, name)
-            if value and (self._add_text(value, name) if value.__class__ is str else self.add(value, name)):
+            if value and self.add(value, name):
                 touched = True
         return touched
 
     def _add_members(self, value: Any, under: str) -> bool:
+        if value.__class__ is tuple and self._all_inert(value):
+            return False
         touched = False
         under = "" if isinstance(value, dict) else under
         for one in _members(value):
-            if one.__class__ is str:
-                touched = self._add_text(one, under) or _announces_secret(one) or touched
-            elif self.add(one, under):
+            if self.add(one, under):
+                touched = True
+            elif one.__class__ is str and _announces_secret(one):
                 touched = True
         return touched
 
-    def _add_text(self, text: str, under: str) -> bool:
-        if not text:
+    def _all_inert(self, records: tuple[Any, ...]) -> bool:
+        """Read records that hold one text each, as outcomes do, if there is nothing to look at in any of them."""
+        fields = _open_fields(Outcome)
+        if len(fields) != 1 or {record.__class__ for record in records} != {Outcome}:
             return False
+        texts = {getattr(record, fields[0]) for record in records}
+        if not all(map(_inert, texts)):
+            return False
+        self.texts.extend(texts)
+        return True
+
+    def _add_text(self, text: str, under: str) -> bool:
         self.texts.append(text)
-        if under in _VERSION_FIELDS and _VERSION.fullmatch(text):
+        if under in _VERSION_FIELDS and _is_release(text):
             self.versions.add(text)
+            return False
         if _inert(text):
             return False
         self.telling.append(text)
@@ -352,7 +373,7 @@ def _telling_of_gpus(facts: Facts, read: _Read) -> list[str]:
 
 def _is_named(known: _Known, texts: list[str]) -> bool:
     """Whether a learned name may stand in some text, also in one that is inert by its shape."""
-    labels = [*known.hosts, *known.people]
+    labels = known.hosts.union(known.people)
     if known.programs or (known.home is not None and known.home in "\n".join(texts)):
         return True
     if not labels:
@@ -366,7 +387,8 @@ def _is_named(known: _Known, texts: list[str]) -> bool:
     return any(name in lowered for name in labels) and pattern.search(joined) is not None
 
 
-def _pattern(names: Iterable[str]) -> re.Pattern[str]:
+@lru_cache(maxsize=64)
+def _pattern(names: frozenset[str]) -> re.Pattern[str]:
     """These names as words of their own, in any case."""
     listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     return re.compile(rf"(?<![A-Za-z0-9])(?:{listed})(?![A-Za-z0-9])", re.IGNORECASE)
@@ -603,7 +625,7 @@ class _Cleaner:
     def __init__(self, known: _Known) -> None:
         self._known = known
         self._labels = {**dict.fromkeys(known.hosts, "host"), **known.people}
-        self._names = _pattern(self._labels) if self._labels else None
+        self._names = _pattern(frozenset(self._labels)) if self._labels else None
         self._counts: Counter[str] = Counter()
 
     def hidden(self, before: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
@@ -667,7 +689,7 @@ class _Cleaner:
         return self._version if name in _VERSION_FIELDS else self.prose
 
     def _version(self, text: str) -> str:
-        return text if _VERSION.fullmatch(text) else self.prose(text)
+        return text if _is_release(text) else self.prose(text)
 
     def _variables(self, variables: Mapping[str, str]) -> dict[str, str]:
         return _without_clashes((self.prose(name), self._variable(name, value)) for name, value in variables.items())

@@ -65,7 +65,8 @@ if __name__ == "__main__":
 def collector() -> str:
     """The whole file as text."""
     parts = [_HEAD.format(version=__version__), (_PACKAGE / "inside" / "collector.py").read_text("utf-8"), "\n"]
-    parts += [f"VERSION = {__version__!r}\n", f"CLOSED.update({_closed_fields()!r})\n"]
+    parts += [f"VERSION = {__version__!r}\n"]
+    parts += [f"CLOSED[{name!r}] = {fields!r}\n" for name, fields in _closed_fields().items()]
     parts += [f"SOURCES[{name!r}] = {_quoted(source)}\n" for name, source in sources()]
     return "".join([*parts, _TAIL])
 
