@@ -12,7 +12,7 @@ import itertools
 import operator
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -155,13 +155,15 @@ class _Plan:
     """A detector with its needs worked out.
 
     ``arguments`` are its needs and the matrix, in the order of the call, ``kinds`` the types of these, ``inside`` those
-    that are no record of the machine, with their places. ``mixed``: not every combination belongs together.
+    that are no record of the machine, with their places; ``taken`` takes them all from what is given by type.
+    ``mixed``: not every combination belongs together.
     """
 
     detector: Detector
     needs: tuple[_Need, ...]
     arguments: tuple[_Need, ...]
     kinds: tuple[type, ...]
+    taken: Callable[[dict[type, Any]], Sequence[Any]]
     inside: tuple[tuple[int, _Need], ...]
     scopes: tuple[Scope, ...]
     droppable: frozenset[Scope]
@@ -178,7 +180,8 @@ class _Plan:
         kinds = tuple(need.kind for need in arguments)
         mixed = len(scopes) > 1 and not {"smoke", "message"}.isdisjoint(scopes)
         places = tuple((place, need) for place, need in enumerate(arguments) if need.scope != "machine")
-        return cls(detector, needs, arguments, kinds, places, scopes, droppable, inside, mixed)
+        taken = operator.itemgetter(*kinds) if len(kinds) > 1 else lambda given: [given[kind] for kind in kinds]
+        return cls(detector, needs, arguments, kinds, taken, places, scopes, droppable, inside, mixed)
 
 
 @cache
@@ -387,7 +390,7 @@ def _judge(asked: _Open, known: _Known) -> Judgement:
         elif one.scopes:
             results += _run(rule, one, known)
         else:  # what it needs is there, else it were settled
-            results.append(_call(one, [given[kind] for kind in one.kinds], _NOTHING_CHOSEN))
+            results.append(_call(one, one.taken(given), _NOTHING_CHOSEN))
     for result in results:
         if result.found is not None:
             return _loud(rule, results)
@@ -432,12 +435,17 @@ def _whys(results: Iterable[_Result], kind: _Kind) -> str:
 
 def _run(rule: Rule, planned: _Plan, known: _Known) -> list[_Result]:
     """One result for each combination that belongs together."""
-    groups = [_or_none(known.items(scope, rule.frameworks)) for scope in planned.scopes]
-    combinations = [dict(zip(planned.scopes, items, strict=True)) for items in itertools.product(*groups)]
+    combinations = _combinations(planned.scopes, [known.items(scope, rule.frameworks) for scope in planned.scopes])
     if planned.mixed:
         return [_asked(planned, chosen, known) for chosen in combinations if _belong_together(chosen)]
     machine = [known.given.get(kind) for kind in planned.kinds]
     return [_asked_inside(planned, chosen, machine) for chosen in combinations]
+
+
+def _combinations(scopes: tuple[Scope, ...], groups: list[_Items]) -> list[dict[Scope, Any]]:
+    if len(scopes) == 1:
+        return [{scopes[0]: item} for item in _or_none(groups[0])]
+    return [dict(zip(scopes, items, strict=True)) for items in itertools.product(*map(_or_none, groups))]
 
 
 _NOTHING_TO_LOOK_AT: dict[Scope, _Result] = {
@@ -529,7 +537,7 @@ def _arguments(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> list[
     return arguments
 
 
-def _call(planned: _Plan, arguments: list[Any], chosen: dict[Scope, Any]) -> _Result:
+def _call(planned: _Plan, arguments: Sequence[Any], chosen: dict[Scope, Any]) -> _Result:
     try:
         verdict = planned.detector(*arguments)
     except Exception as error:  # a crash in a rule is an outcome, whatever its kind

@@ -217,9 +217,7 @@ class _Read:
         touched = False
         under = "" if isinstance(value, dict) else under
         for one in _members(value):
-            if self.add(one, under):
-                touched = True
-            elif one.__class__ is str and _announces_secret(one):
+            if self.add(one, under) or (one.__class__ is str and _announces_secret(one)):
                 touched = True
         return touched
 

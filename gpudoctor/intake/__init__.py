@@ -1,8 +1,8 @@
 """Pasted text → Facts: the same records that a machine gives, each with the line that it came from.
 
 One file a format. A format is a function from the paste to pieces, which marks the lines that it has read; the order
-of the list below is the order of reading, the most particular first. The merge then makes one set of facts of all
-pieces. Nothing of a paste is ever run, and what no format recognises is counted, not guessed at.
+of the list below is the order of reading, the most particular first, until every line is read. The merge then makes one
+set of facts of all pieces. Nothing of a paste is ever run, and what no format recognises is counted, not guessed at.
 """
 
 from __future__ import annotations
@@ -128,4 +128,6 @@ def read(text: str | bytes, name: str | None = None) -> Intake:
 def _pieces(paste: Paste) -> Iterator[Piece]:
     for read_format in FORMATS:
         yield from read_format(paste)
+        if paste.is_read:
+            return
         paste.settle()

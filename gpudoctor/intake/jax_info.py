@@ -14,7 +14,7 @@ _MARKS = ("jax.print_environment_info", "jax.devices (", "jax.local_devices", "p
 
 def read_jax_info(paste: Paste) -> Iterator[Piece]:
     """Versions, Python, the devices that JAX lists, and the platform line; a table of nvidia-smi follows by itself."""
-    if not any(mark in paste.text for mark in _MARKS):
+    if not paste.holds(*_MARKS):
         return
     for position in tuple(paste.free()):
         text = paste.texts[position]

@@ -191,7 +191,15 @@ class Paste:
                 continue
             position = len(self.texts)
             indent = 0 if text is raw else len(raw) - len(raw.lstrip())
-            if text[0] in _SUSPECT or "@" in text or text[:3] in _MONTHS or "| " in text or text[1:3] == ":\\":
+            if (
+                text[0] in _SUSPECT
+                or text[:2] in _PROMPT_WORDS
+                or text[1:2].isdecimal()
+                or "@" in text
+                or text[:3] in _MONTHS
+                or "| " in text
+                or text[1:3] == ":\\"
+            ):
                 text, command, heading = _unwrap(text)
                 if not text:
                     continue
@@ -224,6 +232,11 @@ class Paste:
         while position >= 0:
             yield position
             position = find(0, position + 1)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether every line has been read."""
+        return 0 not in self.taken
 
     def holding(self, mark: str) -> tuple[int, ...]:
         """The free positions whose line contains a text."""
@@ -258,7 +271,7 @@ class Paste:
 
 
 _TAG = re.compile(r"</?(?:details|summary|pre|code|br|p|b|i|kbd|sub|sup)(?: [^<>\n]{0,100})?/?>", re.IGNORECASE)
-_SUSPECT = frozenset("<>`~-*•●○·#$[(0123456789PW.\u276f\u279c%I+bszEF└├─")
+_SUSPECT = frozenset("<>`~-*•●○·#$[(0123456789.\u276f\u279c%+└├─")
 
 
 def _unwrap(text: str) -> tuple[str, bool, bool]:

@@ -69,16 +69,16 @@ class Asked(NamedTuple):
 
 def read_prints(paste: Paste) -> Iterator[Piece]:
     """Every expression with its answer, on the same line or below; then device lists that stand alone."""
-    if any(mark in paste.text for mark in _MARKS):
+    if paste.holds(*_MARKS):
         yield from _answers(paste)
-    if "import " in paste.text:
+    if paste.commands and paste.holds("import "):
         yield from _imports(paste)
-    if "PyTorch built with" in paste.text:
+    if paste.holds("PyTorch built with"):
         yield from _configuration(paste)
     yield from _device_lists(paste)
-    if "Using devices" in paste.text:
+    if paste.holds("Using devices"):
         yield from _ranks(paste)
-    if "Driver API Version: " in paste.text:
+    if paste.holds("Driver API Version: "):
         yield from _paddle(paste)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpudoctor import facts as f
-from gpudoctor.intake import FORMATS, Unreadable, read
+from gpudoctor.intake import FORMATS, Format, Unreadable, read
 from gpudoctor.intake.paste import Paste
 from gpudoctor.matrix import load
 from gpudoctor.report import judge
@@ -49,6 +49,15 @@ def test_any_mixture_of_lines_gives_facts_that_can_be_saved_and_judged(text: str
     assert f.decode(f.encode(intake.facts)) == intake.facts
     assert 0 <= intake.recognised <= intake.lines
     assert [outcome for outcome in judge(intake.facts).outcomes if outcome.outcome == "crashed"] == []
+
+
+@pytest.mark.parametrize("read_format", FORMATS)
+def test_no_format_says_anything_of_lines_that_are_read(read_format: Format) -> None:
+    for text in WHOLE:
+        paste = Paste(text)
+        paste.take(0, len(paste) - 1)
+        paste.settle()
+        assert list(read_format(paste)) == []
 
 
 @settings(max_examples=150, deadline=None)
