@@ -282,7 +282,7 @@ class _Program:
         """Judge by every rule."""
         known = _Known(facts, matrix, self._machine)
         pattern = (
-            *[value if value.__class__ is Missing else bool(value) for value in known.values.values()],
+            *[value if value.__class__ is Missing else value is None for value in known.values.values()],
             *[_pattern(known.items(scope, ()), look) for scope, look in self._looks],
         )
         listed = self._settled.get(pattern)
@@ -533,6 +533,8 @@ def _arguments(planned: _Plan, chosen: dict[Scope, Any], known: _Known) -> list[
             if not need.optional:
                 return _skipped(need.kind.__name__, value)
             value = None
+        if value is None and not need.optional:
+            return _said(NotApplicable, views.NOTHING[need.kind])
         arguments.append(value)
     return arguments
 

@@ -1,6 +1,7 @@
 """Answers that follow from several facts together, computed once for all rules. A view is a fact like any other.
 
-Each takes all facts and returns a record or Missing; a detector asks for it by type.
+Each takes all facts and returns a record, Missing, or None where it is known that there is nothing of the kind; a
+detector asks for it by type.
 """
 
 from __future__ import annotations
@@ -150,13 +151,15 @@ def driver_cuda(facts: Facts) -> DriverCuda | Missing:
 _BREAK = re.compile(r"(?:\\x0a)?\s{0,40}NVRM:\s{1,4}")
 
 
-def printed(facts: Facts) -> Printed:
-    """Messages, the words of failed imports and smoke jobs, and the kernel log; nothing where nothing was printed."""
+def printed(facts: Facts) -> Printed | None:
+    """Messages, the words of failed imports and smoke jobs, and the kernel log; None where nothing was printed."""
     lines = [*facts.messages, *_of_frameworks(facts)]
     log = facts.kernel_log
     if isinstance(log, KernelLog):
         lines += [Message(source=log.source, text=event.text) for event in log.xids]
         lines += [Message(source=log.source, text=text) for text in log.lines]
+    if not lines:
+        return None
     broken = [line.text for line in lines if "NVRM:" in line.text]
     sentences = _BREAK.sub(" ", " ".join(broken)) if broken else ""
     low = "\n".join([line.text for line in lines]).lower()
@@ -198,3 +201,6 @@ VIEWS: dict[type, Callable[[Facts], Any]] = {
     Printed: printed,
     Requirements: requirements,
 }
+
+NOTHING: dict[type, str] = {Printed: "nothing was printed"}
+"""What is said to a rule that looks at something of which there is nothing."""

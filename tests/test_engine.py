@@ -73,6 +73,29 @@ def test_a_rule_whose_question_does_not_arise_is_not_applicable() -> None:
     assert outcome(GOOD, elsewhere).outcome == "not-applicable"
 
 
+def test_where_nothing_was_printed_a_rule_that_looks_through_it_is_not_applicable() -> None:
+    def hears(printed: views.Printed) -> Verdict:
+        return Found(title=printed.lines[0].text)
+
+    def hears_of_the_driver(nvml: f.Nvml, printed: views.Printed) -> Verdict:
+        return Found(title=f"{printed.lines[0].text} {nvml.driver}")
+
+    nothing = Outcome(rule="a-rule", outcome="not-applicable", why="nothing was printed")
+    missing = Outcome(rule="a-rule", outcome="skipped", why="Nvml: not asked")
+    said = msgspec.structs.replace(GOOD, messages=(f.Message(source="line 1", text="CUDA error"),))
+    for facts, expected in ((GOOD, nothing), (said, Outcome(rule="a-rule", outcome="found", why="CUDA error"))) * 2:
+        assert outcome(facts, hears) == expected
+    assert outcome(GOOD, hears_of_the_driver) == nothing
+    assert outcome(change(nvml=f.NOT_ASKED), hears_of_the_driver) == missing
+
+
+def test_what_was_printed_is_none_where_a_detector_can_do_without() -> None:
+    def may_hear(printed: views.Printed | None, framework: f.Framework) -> Verdict:
+        return NotApplicable(f"{framework.name}: {printed}")
+
+    assert outcome(with_framework("torch"), may_hear, frameworks=("torch",)).why == "torch: None"
+
+
 def test_a_detector_runs_once_for_each_gpu_and_its_findings_name_the_gpu() -> None:
     def small(gpu: f.Gpu, memory: f.GpuMemory) -> Verdict:
         return Found(title=f"GPU {gpu.index}") if memory.total < 10**10 else None

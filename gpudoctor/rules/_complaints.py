@@ -23,9 +23,9 @@ def speaks_of_torch_alone(printed: Printed) -> bool:
     return {line.framework for line in printed.lines} - {None} == {"torch"}
 
 
-def shows_no_gpu(printed: Printed, framework: FrameworkName) -> Evidence | None:
+def shows_no_gpu(printed: Printed | None, framework: FrameworkName) -> Evidence | None:
     """The first line that says it of this framework, or of none in particular."""
-    for line in printed.lines:
+    for line in printed.lines if printed else ():
         if line.framework not in (None, framework) and framework not in line.text.lower():
             continue
         own = first_match(_TORCH, line.text) if framework == "torch" else None

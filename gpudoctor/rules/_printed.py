@@ -21,8 +21,10 @@ class Heard(NamedTuple):
     match: re.Match[str]
 
 
-def heard(printed: Printed, *patterns: str) -> Heard | None:
+def heard(printed: Printed | None, *patterns: str) -> Heard | None:
     """The first line that a pattern fits, else the first of the kernel's sentences; letter case is ignored."""
+    if printed is None:
+        return None
     if printed.lines and possible(patterns, printed.low):
         asked = [pattern for pattern in patterns if possible((pattern,), printed.low)]
         for line in printed.lines:
@@ -57,8 +59,10 @@ def nvml_fails(nvml: Nvml | None) -> bool:
     return nvml is not None and nvml.result not in ("NVML_SUCCESS", "not-shown")
 
 
-def gpu_is_missed(printed: Printed) -> bool:
+def gpu_is_missed(printed: Printed | None) -> bool:
     """Whether somebody expected a GPU: TensorFlow's start-up lines about a missing driver come on every machine."""
+    if printed is None:
+        return False
     return any(lists_no_gpu(line.text) for line in printed.lines) or heard(printed, *_MISSED) is not None
 
 
@@ -70,7 +74,7 @@ _MISSED = (
 )
 
 
-def in_wsl(wsl: Wsl | None, printed: Printed) -> bool:
+def in_wsl(wsl: Wsl | None, printed: Printed | None) -> bool:
     """Whether this is WSL, or the text speaks of it where nothing shows it."""
     if wsl is not None:
         return wsl.version is not None

@@ -73,7 +73,7 @@ _RELOAD = r"\bdaemon-reload\b|\bc 195:\* m\b|\bdevices\.(?:list|allow|deny)\b"
 
 @RULE.detector
 def nvml_says_unknown_error(
-    printed: Printed,
+    printed: Printed | None,
     container: Container | None,
     nvml: Nvml | None,
     cuda: CudaDriver | None,

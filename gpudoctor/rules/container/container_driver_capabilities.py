@@ -79,7 +79,7 @@ def parts_that_are_there(
 def value_without_compute(
     environment: Environment | None,
     start: ContainerStart | None,
-    printed: Printed,
+    printed: Printed | None,
     cuda: CudaDriver | None,
     nvml: Nvml | None,
 ) -> Verdict:

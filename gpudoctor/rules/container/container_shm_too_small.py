@@ -48,7 +48,7 @@ def _cure(container: Container | None) -> Run:
 
 
 @RULE.detector
-def size_in_a_container(container: Container, memory: SharedMemory, printed: Printed) -> Verdict:
+def size_in_a_container(container: Container, memory: SharedMemory, printed: Printed | None) -> Verdict:
     """64 MiB are the default of container engines; enough until workers or several GPUs are used."""
     if container.engine is None:
         return NotApplicable("not in a container")
@@ -76,7 +76,7 @@ _UNHANDLED = r"\bNCCL\b[^\n]{0,60}unhandled system error|unhandled system error[
 _SMALL = r"\bshm[-_ ]?size\W{1,4}(?:default|64 ?M)"
 
 
-def _full(printed: Printed) -> Heard | None:
+def _full(printed: Printed | None) -> Heard | None:
     return heard(printed, *_FULL)
 
 

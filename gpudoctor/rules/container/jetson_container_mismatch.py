@@ -53,7 +53,7 @@ def image_against_board(
     jetson: Jetson,
     container: Container | None,
     start: ContainerStart | None,
-    printed: Printed,
+    printed: Printed | None,
     cuda: CudaDriver | None,
 ) -> Verdict:
     """The generation of JetPack in the image's tag and on the board."""

@@ -84,7 +84,7 @@ _SLURM = r"\b(?:SLURM_JOB_?ID|srun|sbatch|salloc|slurmstepd)\b"
 
 
 @RULE.detector
-def slurm_hid_them(environment: Environment, scheduler: Scheduler | None, printed: Printed) -> Verdict:
+def slurm_hid_them(environment: Environment, scheduler: Scheduler | None, printed: Printed | None) -> Verdict:
     """Slurm writes NoDevFiles into CUDA_VISIBLE_DEVICES of a job without GPUs."""
     value = environment.variables.get("CUDA_VISIBLE_DEVICES")
     if value is None or value.strip().lower() != "nodevfiles":

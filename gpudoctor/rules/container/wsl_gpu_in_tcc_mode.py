@@ -58,7 +58,12 @@ def model_that_windows_shows(wsl: Wsl, gpus: Gpus, cuda: CudaDriver | None) -> V
 
 @RULE.detector
 def access_is_blocked(
-    printed: Printed, wsl: Wsl | None, nvml: Nvml | None, gpus: Gpus | None, cuda: CudaDriver | None, matrix: Matrix
+    printed: Printed | None,
+    wsl: Wsl | None,
+    nvml: Nvml | None,
+    gpus: Gpus | None,
+    cuda: CudaDriver | None,
+    matrix: Matrix,
 ) -> Verdict:
     """NVML is blocked in WSL: likely TCC for a data-centre GPU, one of several reasons for others."""
     hit = heard(printed, _BLOCKED, r"\bTCC\b[^\n]{0,30}\bmode\b")

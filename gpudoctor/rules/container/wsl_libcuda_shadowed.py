@@ -73,7 +73,7 @@ _PACKAGES = (
 
 @RULE.detector
 def linux_driver_inside(
-    printed: Printed,
+    printed: Printed | None,
     wsl: Wsl | None,
     nvml: Nvml | None,
     files: DriverFiles | None,

@@ -84,7 +84,9 @@ def _build(text: str | None) -> int | None:
 
 
 @RULE.detector
-def build_of_windows(printed: Printed, wsl: Wsl | None, system: System | None, cuda: CudaDriver | None) -> Verdict:
+def build_of_windows(
+    printed: Printed | None, wsl: Wsl | None, system: System | None, cuda: CudaDriver | None
+) -> Verdict:
     """The build of Windows against the first one that offers GPUs to WSL."""
     if not in_wsl(wsl, printed) or works(cuda):
         return NotApplicable("not in WSL, or CUDA works")
@@ -92,7 +94,7 @@ def build_of_windows(printed: Printed, wsl: Wsl | None, system: System | None, c
     build = _build(wsl.windows if wsl else None) or _build(system.name if system else None)
     build = build or (int(said.match[1]) if said else None)
     fact = wsl or system or printed
-    if build is None:
+    if build is None or fact is None:
         return NotApplicable("the build of Windows is not known")
     if build >= _FIRST_BUILD and build not in _INSIDER_BUILDS:
         return Passed(f"Windows build {build}")
@@ -184,7 +186,7 @@ _BLOCKED = r"GPU access blocked by the operating system"
 
 
 @RULE.detector
-def access_is_blocked(printed: Printed, wsl: Wsl | None, nvml: Nvml | None, cuda: CudaDriver | None) -> Verdict:
+def access_is_blocked(printed: Printed | None, wsl: Wsl | None, nvml: Nvml | None, cuda: CudaDriver | None) -> Verdict:
     """NVML says that Windows blocks the GPU; an old Windows is one of the reasons."""
     hit = heard(printed, _BLOCKED)
     blocked = nvml is not None and nvml.result == "NVML_ERROR_OPERATING_SYSTEM"

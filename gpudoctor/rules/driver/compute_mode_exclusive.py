@@ -52,7 +52,7 @@ def _default(index: int | None = None) -> Run:
 def mode_of_the_gpu(
     gpu: Gpu,
     modes: GpuModes,
-    printed: Printed,
+    printed: Printed | None,
     proved: Proved,
     cuda: CudaDriver | None,
     processes: GpuProcesses | None,

@@ -105,7 +105,7 @@ _FAILS = (
 
 @RULE.detector
 def listing_of_a_text(
-    nodes: DeviceNodes, printed: Printed, module: KernelDriver | None, cuda: CudaDriver | None, nvml: Nvml | None
+    nodes: DeviceNodes, printed: Printed | None, module: KernelDriver | None, cuda: CudaDriver | None, nvml: Nvml | None
 ) -> Verdict:
     """A listing without nvidia-uvm, or with nodes for root and a group alone, beside a failure of CUDA."""
     if module is not None or works(cuda) or not nodes.nodes:

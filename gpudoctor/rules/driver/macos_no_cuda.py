@@ -93,7 +93,7 @@ _LISTED = r"list_physical_devices\([^\n]{0,20}\)[^\n]{0,6}\[\]"
 
 
 @RULE.detector
-def a_program_asked_for_cuda(system: System, printed: Printed, cuda: CudaDriver | None) -> Verdict:
+def a_program_asked_for_cuda(system: System, printed: Printed | None, cuda: CudaDriver | None) -> Verdict:
     """A program wanted CUDA on a Mac."""
     if system.os != "macos":
         return NotApplicable("not macOS")

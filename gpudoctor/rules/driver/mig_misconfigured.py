@@ -86,7 +86,7 @@ _UUID_AS_NUMBER = r"invalid literal for int\(\) with base 10: ['\"]MIG-"
 
 
 @RULE.detector
-def several_instances_for_one_process(environment: Environment, printed: Printed) -> Verdict:
+def several_instances_for_one_process(environment: Environment, printed: Printed | None) -> Verdict:
     """More than one MIG entry: CUDA takes one of them."""
     count = _selected(environment)
     if count < 2:

@@ -38,7 +38,9 @@ _IN_USE = r"Found device \d{1,2} with properties|Created (?:TensorFlow )?device 
 
 
 @RULE.detector
-def entries_against_gpus(environment: Environment, gpus: Gpus, cuda: CudaDriver | None, printed: Printed) -> Verdict:
+def entries_against_gpus(
+    environment: Environment, gpus: Gpus, cuda: CudaDriver | None, printed: Printed | None
+) -> Verdict:
     """Read the variable as CUDA does: entries count up to the first invalid one."""
     value = environment.variables.get(VARIABLE)
     if value is None:
@@ -136,7 +138,7 @@ _NAMES = re.compile(r"\+?\d{1,4}|(?:GPU|MIG)-[0-9a-fA-F][\w/-]{0,80}")
 
 @RULE.detector
 def value_where_gpus_are_not_listed(
-    environment: Environment, printed: Printed, gpus: Gpus | None, cuda: CudaDriver | None
+    environment: Environment, printed: Printed | None, gpus: Gpus | None, cuda: CudaDriver | None
 ) -> Verdict:
     """A value that names no GPU, or perhaps none that exists, and CUDA that finds none."""
     value = environment.variables.get(VARIABLE)

@@ -100,7 +100,9 @@ _BEFORE_NCCL = ("start", "import", "init")
 
 
 @RULE.detector
-def collectives_fail(collectives: Collectives | None, printed: Printed, environment: Environment | None) -> Verdict:
+def collectives_fail(
+    collectives: Collectives | None, printed: Printed | None, environment: Environment | None
+) -> Verdict:
     """The collective job of a smoke run: an error or a hang while NCCL connected the processes or carried data."""
     if collectives is None or collectives.backend != "nccl":
         return without_nccl(collectives)
@@ -137,7 +139,7 @@ def _settled_by(collectives: Collectives) -> tuple[str, ...]:
     return (*direct, f"NCCL_DEBUG=INFO {smoke}")
 
 
-def _reason(printed: Printed) -> tuple[Heard, str] | None:
+def _reason(printed: Printed | None) -> tuple[Heard, str] | None:
     """NCCL's own line, and what it means."""
     return next(((found, why) for pattern, why in _REASONS.items() if (found := heard(printed, pattern))), None)
 

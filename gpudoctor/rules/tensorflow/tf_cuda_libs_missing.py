@@ -105,7 +105,7 @@ def no_libraries_anywhere(
 
 @RULE.detector
 def no_gpu_beside_a_working_driver(
-    build: Build, gpus: Gpus, nvml: Nvml, driver: DriverCuda, printed: Printed, imported: Imported | None
+    build: Build, gpus: Gpus, nvml: Nvml, driver: DriverCuda, printed: Printed | None, imported: Imported | None
 ) -> Verdict:
     """A CUDA build that could use GPU and driver shows no GPU: TensorFlow skips them when a library is not found."""
     if build.accelerator != "cuda" or not gpus.gpus or nvml.result != "NVML_SUCCESS":
@@ -132,7 +132,7 @@ _WITH_WHEELS = r"tensorflow\[and-cuda\]"
 
 @RULE.detector
 def wheels_that_the_release_does_not_find(
-    build: Build, printed: Printed, packages: Packages | None, imported: Imported | None
+    build: Build, printed: Printed | None, packages: Packages | None, imported: Imported | None
 ) -> Verdict:
     """TensorFlow 2.16 does not look into the NVIDIA wheels that its extra and-cuda brings; 2.17 does again.
 

@@ -120,7 +120,7 @@ def the_release_against_the_toolkits(
     toolkits: Toolkits,
     packages: Packages | None,
     imported: Imported | None,
-    printed: Printed,
+    printed: Printed | None,
     system: System | None,
     interpreter: Interpreter | None,
     matrix: Matrix,

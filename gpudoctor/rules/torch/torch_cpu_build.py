@@ -71,7 +71,7 @@ def _remedies(driver: DriverCuda | None, gpus: Gpus | None) -> tuple[Remedy, ...
 
 @RULE.detector
 def cpu_build_where_a_gpu_is_missed(
-    build: Build, printed: Printed, presence: Presence | None, system: System | None, driver: DriverCuda | None
+    build: Build, printed: Printed | None, presence: Presence | None, system: System | None, driver: DriverCuda | None
 ) -> Verdict:
     """A CPU build, and somebody who misses the GPU: the GPU itself need not be shown."""
     if build.accelerator != "cpu" or presence is not None:
@@ -101,7 +101,7 @@ def an_unknown_build_that_sees_no_gpu(
     imported: Imported,
     presence: Presence,
     nvml: Nvml | None,
-    printed: Printed,
+    printed: Printed | None,
     system: System | None,
     driver: DriverCuda | None,
     gpus: Gpus | None,
@@ -126,7 +126,7 @@ def an_unknown_build_that_sees_no_gpu(
     )
 
 
-def _why_cpu(printed: Printed, system: System | None, matrix: Matrix) -> Evidence | None:
+def _why_cpu(printed: Printed | None, system: System | None, matrix: Matrix) -> Evidence | None:
     """No libraries came along, an index was named that does not exist, or this platform's default wheel has no CUDA."""
     found = heard(printed, _NO_LIBRARIES)
     if found:
