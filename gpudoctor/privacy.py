@@ -628,6 +628,8 @@ class _Cleaner:
 
     def hidden(self, before: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
         """How many places were changed by the kind of what stood there, in the order of :data:`KINDS`."""
+        if not self._counts and not before:
+            return {}
         counts = self._counts + Counter(before)
         return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
@@ -868,15 +870,13 @@ _MARKS: dict[re.Pattern[str], tuple[str, ...]] = {
     _IPV6: (":",),
     _IPV4: (".",),
 }
+_MARKS_BY_TEXT = {pattern.pattern: marks for pattern, marks in _MARKS.items()}  # to look up a pattern takes long
 _SECRET_MARKS = ("token", "secret", "pass", "pwd", "pw", "credential", "auth", "key", "cookie", "sig", "bearer")
 
 
 def _may_match(pattern: re.Pattern[str], text: str) -> bool:
-    marks = _MARKS.get(pattern)
-    if marks is None or not text.isascii():
-        return True
-    lowered = text.lower()
-    return any(mark in lowered for mark in marks)
+    marks = _MARKS_BY_TEXT.get(pattern.pattern)
+    return marks is None or not text.isascii() or any(map(text.lower().__contains__, marks))
 
 
 def _env_option(match: re.Match[str]) -> str:

@@ -67,7 +67,7 @@ def triage(
     silent = silenced(ignore or (), settings)
     failing = threshold(fail_on, settings)
     writable(output, "--output")
-    shown = _options(failing, output, verbose=verbose, redact=not no_redact)
+    shown = _options(failing, output, verbose=verbose, redact=not no_redact, compact=format is TriageFormat.JSONL)
     codes = {0}
     with _writer(output, format) as write:
         for position, report in enumerate(_reports(names, silent)):
@@ -128,7 +128,7 @@ def _bytes(name: str) -> bytes:
     return bytes_in(sys.stdin.buffer) if name == STDIN else bytes_of(Path(name))
 
 
-def _options(fail_on: FailOn, output: Path | None, *, verbose: bool, redact: bool) -> Options:
+def _options(fail_on: FailOn, output: Path | None, *, verbose: bool, redact: bool, compact: bool) -> Options:
     from gpudoctor.cli.called import program
     from gpudoctor.privacy import identify
     from gpudoctor.render import Options
@@ -140,7 +140,7 @@ def _options(fail_on: FailOn, output: Path | None, *, verbose: bool, redact: boo
     # The names of whoever triages are hidden too, but ~ in a paste is the home folder of the paste's writer.
     identity = identify({name: value for name, value in os.environ.items() if "USER" in name}, platform.node())
     calls = Calls(program=program(), ticket="")  # it was one
-    return Options(style=look, fail_on=fail_on.value, redact=redact, identity=identity, calls=calls)
+    return Options(style=look, fail_on=fail_on.value, redact=redact, identity=identity, calls=calls, compact=compact)
 
 
 _FORMATS: dict[TriageFormat, Format] = {
@@ -155,13 +155,10 @@ _FORMATS: dict[TriageFormat, Format] = {
 
 
 def _text(report: Report, format: TriageFormat, options: Options, *, first: bool) -> str:  # noqa: A002
-    from dataclasses import replace
-
     from gpudoctor.render import render
 
-    compact = format is TriageFormat.JSONL
-    text = render(report, _FORMATS[format], options=replace(options, compact=compact))
-    return text if compact or first else f"\n{text}"
+    text = render(report, _FORMATS[format], options=options)
+    return text if options.compact or first else f"\n{text}"
 
 
 def _exit_code(report: Report, fail_on: FailOn) -> int:

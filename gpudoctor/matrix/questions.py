@@ -264,6 +264,7 @@ class Matrix:
             note=f"NVIDIA's table gives no number; {branch.branch} is the branch that carries CUDA {cuda}.",
         )
 
+    @remembered
     def minor_version_floor(self, major: int, platform: Platform) -> r.MinorVersionFloor | Unlisted:
         """The floor for machine code of any minor of one CUDA major; ``.on(platform)`` is the number."""
         found = next((floor for floor in self.minor_version_floors if floor.cuda_major == major), None)

@@ -1,4 +1,4 @@
-"""Which GPUs are in the machine, by what NVML or the bus says, and whether the present driver drives them."""
+"""Which GPUs are in the machine, by what NVML or the bus says, that the present driver may not drive."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ from gpudoctor.views import NVIDIA_VENDOR
 
 
 class Silicon(NamedTuple):
-    """One GPU of known architecture. ``driven``: the present driver lists it and reports no error; None: not known."""
+    """One GPU of known architecture."""
 
     name: str
     architecture: Architecture
-    driven: bool | None
     evidence: Evidence
 
 
-def silicon(pci: PciDevices | None, gpus: Gpus | None, nvml: Nvml | None, matrix: Matrix) -> tuple[Silicon, ...]:
-    """The GPUs that NVML lists, and those on the bus that it does not."""
+def undriven(pci: PciDevices | None, gpus: Gpus | None, nvml: Nvml | None, matrix: Matrix) -> tuple[Silicon, ...]:
+    """The GPUs that the present driver does not list without an error, or of which that is not known."""
     listed = gpus.gpus if gpus else ()
     answers = nvml is not None and nvml.result == "NVML_SUCCESS"
-    found = [one for gpu in listed if gpus and (one := _listed(gpu, answers, matrix))]
+    found = [one for gpu in listed if (gpu.error or not answers) and (one := _listed(gpu, matrix))]
     seen = {address(gpu.pci) for gpu in listed if gpu.pci}
     # Pasted text often has GPUs without addresses: those on the bus are then the same ones.
     rest = pci.devices if pci and (seen or not listed) else ()
@@ -46,18 +45,16 @@ def silicon(pci: PciDevices | None, gpus: Gpus | None, nvml: Nvml | None, matrix
         if device.vendor == NVIDIA_VENDOR and address(device.address) not in seen and pci:
             model = model_of(device, matrix)
             if model:
-                driven = False if answers and gpus is not None else None
-                found += _one(device.name or model.name, model.capability, driven, cite("GPU", model.name, pci), matrix)
+                found += _one(device.name or model.name, model.capability, cite("GPU", model.name, pci), matrix)
     return tuple(found)
 
 
-def _listed(gpu: Gpu, answers: bool, matrix: Matrix) -> Silicon | None:
+def _listed(gpu: Gpu, matrix: Matrix) -> Silicon | None:
     capability = gpu.capability.value if isinstance(gpu.capability, GpuCapability) else _by_name(gpu.name, matrix)
     if capability is None:
         return None
-    driven = None if not answers else gpu.error is None
     name = gpu.name or f"GPU {gpu.index}"
-    return next(_one(name, capability, driven, cite("GPU", name, gpu), matrix), None)
+    return next(_one(name, capability, cite("GPU", name, gpu), matrix), None)
 
 
 def _by_name(name: str | None, matrix: Matrix) -> str | None:
@@ -72,10 +69,10 @@ def model_of(device: PciDevice, matrix: Matrix) -> GpuModel | None:
     return next((model for model in models if not model.other_capabilities), None)
 
 
-def _one(name: str, capability: str, driven: bool | None, evidence: Evidence, matrix: Matrix) -> Iterator[Silicon]:
+def _one(name: str, capability: str, evidence: Evidence, matrix: Matrix) -> Iterator[Silicon]:
     architecture = matrix.architecture(Capability.parse(capability))
     if not isinstance(architecture, Unlisted):
-        yield Silicon(name, architecture, driven, evidence)
+        yield Silicon(name, architecture, evidence)
 
 
 def module_flavour(

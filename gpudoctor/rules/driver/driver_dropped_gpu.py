@@ -24,6 +24,7 @@ CUDA since 6.5 serves.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gpudoctor.engine import Rule, cite
 from gpudoctor.facts import DriverFiles, Gpus, Jetson, Nvml, PciDevices
@@ -32,7 +33,7 @@ from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import Platform
 from gpudoctor.remedies import InstallDriver, Run
 from gpudoctor.rules._printed import SILENT, heard
-from gpudoctor.rules._silicon import branch_number, silicon
+from gpudoctor.rules._silicon import branch_number, undriven
 from gpudoctor.views import NVIDIA_VENDOR, DriverSide, Printed, UserDriver
 
 RULE = Rule(
@@ -64,9 +65,9 @@ def branch_after_the_last_one(
     platform: Platform = "windows" if side and side.windows_numbers else "linux"
     branch = matrix.driver_branch(user.version, platform)
     number = branch.number if not isinstance(branch, Unlisted) else int(user.version.split(".")[0])
-    for gpu in silicon(pci, gpus, nvml, matrix):
+    for gpu in undriven(pci, gpus, nvml, matrix):
         last = branch_number(gpu.architecture.last_branch)
-        if gpu.driven is not True and last is not None and number > last:
+        if last is not None and number > last:
             return Found(
                 title=f"NVIDIA driver {user.version} no longer supports {gpu.name}: {last} is its last branch.",
                 detail=f"{gpu.name} is of the {gpu.architecture.name} architecture ({gpu.architecture.capability}).",
@@ -121,6 +122,11 @@ _BEFORE_FERMI = (
 )
 
 
+@lru_cache(maxsize=1024)
+def _is_before_fermi(name: str) -> bool:
+    return re.search(_BEFORE_FERMI, name, re.IGNORECASE) is not None
+
+
 @RULE.detector
 def older_than_any_driver(
     pci: PciDevices | None, gpus: Gpus | None, files: DriverFiles | None, user: UserDriver | None
@@ -128,7 +134,7 @@ def older_than_any_driver(
     """A GPU before Fermi, which no driver since R340 and no CUDA since 6.5 serves."""
     names = [gpu.name or "" for gpu in (gpus.gpus if gpus else ())]
     names += [device.name or "" for device in (pci.devices if pci else ()) if device.vendor == NVIDIA_VENDOR]
-    old = next((name for name in names if re.search(_BEFORE_FERMI, name, re.IGNORECASE)), None)
+    old = next(filter(_is_before_fermi, names), None)
     source = pci or gpus
     if old is None or source is None:
         return Passed("no GPU from before Fermi") if names else NotApplicable("no NVIDIA GPU is known")

@@ -27,7 +27,7 @@ from gpudoctor.findings import Found, NotApplicable, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import InstallDriver
 from gpudoctor.rules._printed import SILENT, heard, works
-from gpudoctor.rules._silicon import branch_number, module_flavour, silicon
+from gpudoctor.rules._silicon import branch_number, module_flavour, undriven
 from gpudoctor.views import Printed
 
 RULE = Rule(
@@ -62,10 +62,10 @@ def proprietary_on_a_gpu_that_needs_open(
         return fact
     if fact.flavour == "open":
         return None
-    for gpu in silicon(pci, gpus, nvml, matrix):
+    for gpu in undriven(pci, gpus, nvml, matrix):
         if _before_the_gpu(module, gpu.architecture.first_branch, matrix):
             return NotApplicable("the driver is older than the GPU, in either flavour")
-        if gpu.architecture.open_kernel == "required" and gpu.driven is not True:
+        if gpu.architecture.open_kernel == "required":
             version = f" {module.version}" if module and module.version else ""
             return Found(
                 title=f"{gpu.name} needs the open kernel modules; the proprietary module{version} is installed.",

@@ -28,7 +28,7 @@ from gpudoctor.findings import Found, NotApplicable, Verdict
 from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.remedies import InstallDriver
 from gpudoctor.rules._printed import SILENT, heard, works
-from gpudoctor.rules._silicon import module_flavour, silicon
+from gpudoctor.rules._silicon import module_flavour, undriven
 from gpudoctor.views import Printed
 
 RULE = Rule(
@@ -60,9 +60,9 @@ def open_on_a_gpu_without_gsp(
         return fact
     if fact.flavour == "proprietary":
         return None
-    for gpu in silicon(pci, gpus, nvml, matrix):
+    for gpu in undriven(pci, gpus, nvml, matrix):
         tegra_or_new = gpu.architecture.tegra or gpu.architecture.open_kernel != "unsupported"
-        if not tegra_or_new and gpu.driven is not True:
+        if not tegra_or_new:
             version = f" {module.version}" if module and module.version else ""
             return Found(
                 title=f"The open kernel module{version} cannot drive {gpu.name}: it needs the proprietary one.",

@@ -28,7 +28,7 @@ from gpudoctor.matrix import Matrix, Unlisted
 from gpudoctor.relations import Platform
 from gpudoctor.remedies import InstallDriver
 from gpudoctor.rules._printed import SILENT, heard
-from gpudoctor.rules._silicon import Silicon, branch_number, silicon
+from gpudoctor.rules._silicon import Silicon, branch_number, undriven
 from gpudoctor.views import DriverSide, Printed, UserDriver
 
 RULE = Rule(
@@ -60,9 +60,9 @@ def branch_before_the_gpu(
     branch = matrix.driver_branch(user.version, platform)
     if isinstance(branch, Unlisted):
         return Passed(f"driver {user.version} is newer than the branches that are listed")
-    for gpu in silicon(pci, gpus, nvml, matrix):
+    for gpu in undriven(pci, gpus, nvml, matrix):
         first = branch_number(gpu.architecture.first_branch)
-        if gpu.driven is not True and first is not None and branch.number < first:
+        if first is not None and branch.number < first:
             return _found(gpu, user, first)
     return None
 

@@ -25,6 +25,7 @@ or the loader's and pip's refusals on such a board.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from gpudoctor.engine import Rule, cite
@@ -74,7 +75,7 @@ def _board(jetson: Jetson | None, system: System | None, gpus: Gpus | None, matr
     sources += [((system.name if system else None) or "", system)]
     sources += [(gpu.name or "", gpu) for gpu in (gpus.gpus if gpus else ())]
     shown = " ".join(text for text, _ in sources)
-    named = next(((text, source) for text, source in sources if search(_JETSON, text)), None)
+    named = next(((text, source) for text, source in sources if _names_a_jetson(text)), None)
     if not (jetson and jetson.model) and named is None:
         return None
     text, source = named if named else sources[0]
@@ -86,6 +87,11 @@ def _board(jetson: Jetson | None, system: System | None, gpus: Gpus | None, matr
 
 
 _JETSON = r"\bL4T\b|JetPack|Jetson|\btegra\b"
+
+
+@lru_cache(maxsize=1024)
+def _names_a_jetson(text: str) -> bool:
+    return search(_JETSON, text) is not None
 
 
 @RULE.detector
