@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from dataclasses import replace as replaced
 from enum import Enum
 from functools import cache, lru_cache
 from types import MappingProxyType
@@ -31,6 +30,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gpudoctor.facts import (
+    NOT_IN_PASTE,
     Build,
     ContainerStart,
     Environment,
@@ -44,6 +44,7 @@ from gpudoctor.facts import (
 )
 from gpudoctor.findings import About, Candidate, Cause, Finding, Fix, Outcome, Report, Unknown
 from gpudoctor.variables import NAMES, PREFIXES
+from gpudoctor.window import DriverRange, GpuRange, Need
 
 SECRET = "hidden-secret"  # noqa: S105 - what stands in place of one
 ADDRESS = "hidden-address"
@@ -207,7 +208,7 @@ class _Read:
         touched = type(record) in _PRIVATE
         for name in _open_fields(type(record)):
             value = getattr(record, name)
-            if value and self.add(value, name):
+            if value and value is not NOT_IN_PASTE and self.add(value, name):
                 touched = True
         return touched
 
@@ -245,7 +246,7 @@ class _Read:
 
 _PRIVATE = frozenset({ContainerStart, Environment, Extra, GpuProcess})
 # Nearly all of these come again in the next report: most of its records, and the flags of a processor.
-_ALIKE = frozenset({Build, Gpu, Interpreter, Missing, Outcome, Package, frozenset})
+_ALIKE = frozenset({Build, DriverRange, Gpu, GpuRange, Interpreter, Missing, Need, Outcome, Package, frozenset})
 
 
 class _Untouched(NamedTuple):
@@ -274,8 +275,10 @@ def _members(value: Any) -> Iterable[Any]:
 # ---------------------------------------------------------------------------------------------- learning
 
 
-@dataclass(frozen=True)
-class _Known:
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class _Known(NamedTuple):
     """What was learned from the whole before anything is changed, so that each thing has one label.
 
     ``versions`` have four parts: they look like IP addresses and are none. ``touched``, where it is known, are the
@@ -283,10 +286,10 @@ class _Known:
     """
 
     home: str | None = None
-    people: Mapping[str, str] = field(default_factory=dict)
+    people: Mapping[str, str] = _NONE
     hosts: frozenset[str] = frozenset()
-    devices: Mapping[str, str] = field(default_factory=dict)
-    programs: Mapping[str, str] = field(default_factory=dict)
+    devices: Mapping[str, str] = _NONE
+    programs: Mapping[str, str] = _NONE
     versions: frozenset[str] = frozenset()
     touched: AbstractSet[int] | None = None
 
@@ -344,45 +347,54 @@ def _learn(whole: msgspec.Struct, facts: Facts, identity: Identity) -> _Known:
     read = _Read()
     read.add(whole)
     texts = [*_telling_of_gpus(facts, read), *read.telling]
+    known = _taught(texts, identity) if texts else _of_caller(identity)
+    versions = frozenset([*read.versions, *known.versions])
+    known = known._replace(programs=_programs(facts), versions=versions)
+    return known if _is_named(known, read.texts) else known._replace(touched=read.touched)
+
+
+def _taught(texts: list[str], identity: Identity) -> _Known:
+    """What these texts tell, beside what is known of the caller."""
     homes = _homes(texts)
     home = identity.home or next((path for path, _ in homes.most_common(1)), None)
     people = [identity.user or "", _name_in(home or ""), *map(_name_in, homes)]
     people += [*_said(_PROMPT, "user", texts), *_said(_USER_SET, "user", texts)]
     people += _said(_USER_SAID, "user", texts)
     hosts = [identity.host or "", *_said(_PROMPT, "host", texts), *_said(_HOST_SAID, "host", texts)]
-    known = _Known(
+    return _Known(
         home=home,
         people=_labelled(people),
         hosts=frozenset(part.lower() for name in hosts for part in (name, name.partition(".")[0]) if _telling(part)),
         devices=_devices(texts),
-        programs=_programs(facts),
-        versions=frozenset([*read.versions, *(version for text in texts for version in _PINNED.findall(text))]),
+        versions=frozenset(version for text in texts for version in _PINNED.findall(text)),
     )
-    return known if _is_named(known, read.texts) else replaced(known, touched=read.touched)
+
+
+@lru_cache(maxsize=16)
+def _of_caller(identity: Identity) -> _Known:
+    return _taught([], identity)
 
 
 def _telling_of_gpus(facts: Facts, read: _Read) -> list[str]:
     """What tells something of the GPUs comes first: their labels follow their order."""
+    if id(facts.gpus) not in read.touched:
+        return []
     gpus = _Read()
-    if id(facts.gpus) in read.touched:
-        gpus.add(facts.gpus)
+    gpus.add(facts.gpus)
     return gpus.telling
 
 
 def _is_named(known: _Known, texts: list[str]) -> bool:
     """Whether a learned name may stand in some text, also in one that is inert by its shape."""
+    joined = "\n".join(texts)
+    if known.programs or (known.home is not None and known.home in joined):
+        return True
     labels = known.hosts.union(known.people)
-    if known.programs or (known.home is not None and known.home in "\n".join(texts)):
-        return True
-    if not labels:
-        return False
-    pattern = _pattern(labels)
-    plain = [text for text in texts if text.isascii()]
-    if len(plain) < len(texts) and any(pattern.search(text) for text in texts if not text.isascii()):
-        return True
-    joined = "\n".join(plain)
-    lowered = joined.lower()  # takes far longer where one character is not in ASCII
-    return any(name in lowered for name in labels) and pattern.search(joined) is not None
+    if not joined.isascii():  # to lower the case of all takes far longer where one character is not in ASCII
+        if labels and any(_pattern(labels).search(text) for text in texts if not text.isascii()):
+            return True
+        joined = "\n".join([text for text in texts if text.isascii()])
+    return any(map(joined.lower().__contains__, labels)) and _pattern(labels).search(joined) is not None
 
 
 @lru_cache(maxsize=64)

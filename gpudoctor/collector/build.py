@@ -28,7 +28,7 @@ _ROOTS = (
     "gpudoctor.probes.cuda_child",
 )
 # Imported and not needed there: inside/collector.py stands in for the first, the others belong to reading and judging.
-_LEFT_OUT = frozenset({"gpudoctor", "gpudoctor.findings", "gpudoctor.collector.told"})
+_LEFT_OUT = frozenset({"gpudoctor", "gpudoctor.findings", "gpudoctor.window", "gpudoctor.collector.told"})
 _INSIDE = "inside/collect"  # written for Python 3.6 as it is
 
 _HEAD = '''#!/usr/bin/env python3

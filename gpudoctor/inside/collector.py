@@ -340,11 +340,16 @@ class _Nothing(Struct):
     """A record that no collector ever meets."""
 
 
+_JUDGED = {
+    "gpudoctor.findings": ("About", "Candidate", "Cause", "Finding", "Fix", "Outcome", "Report", "Unknown"),
+    "gpudoctor.window": ("DriverRange", "GpuRange", "Need"),
+}
+
+
 def prepare():
     """Give the modules what they would import and read beside themselves."""
-    names = ("About", "Candidate", "Cause", "Finding", "Fix", "Outcome", "Report", "Unknown")
-    judged = {name: type(str(name), (_Nothing,), {}) for name in names}
-    MODULES["gpudoctor.findings"] = _module("gpudoctor.findings", **judged)
+    for name, records in _JUDGED.items():
+        MODULES[name] = _module(name, **{record: type(str(record), (_Nothing,), {}) for record in records})
     own_child = _load("gpudoctor.probes.own_child")
     target_look = _load("gpudoctor.probes.target_look")
     privacy = _load("gpudoctor.privacy")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 MOST_CHARACTERS = 4_000_000
@@ -218,7 +219,7 @@ class Paste:
     def where(self, first: int, last: int | None = None) -> str:
         """The source of a fact: ``line 31``, or ``lines 31-40`` for a range of positions, both ends included."""
         start, end = self.numbers[first], self.numbers[first if last is None else last]
-        return f"line {start}" if start == end else f"lines {start}-{end}"
+        return _line(start) if start == end else f"lines {start}-{end}"
 
     def take(self, first: int, last: int | None = None) -> None:
         """Mark positions as read, both ends included."""
@@ -268,6 +269,11 @@ class Paste:
             if candidate in self.commands:
                 return self.texts[candidate]
         return ""
+
+
+@lru_cache(maxsize=1024)
+def _line(number: int) -> str:
+    return f"line {number}"
 
 
 _TAG = re.compile(r"</?(?:details|summary|pre|code|br|p|b|i|kbd|sub|sup)(?: [^<>\n]{0,100})?/?>", re.IGNORECASE)

@@ -278,14 +278,18 @@ def gpu_named(text: str, where: str) -> Gpu | None:
     return seen(where, 0, name)
 
 
+_UUID = re.compile(r"\(UUID: ((?:GPU|MIG)-[0-9a-fA-F-]{8,40})\)")
+_ARCH = re.compile(r"\s{0,3}\(arch=(\d{1,2}\.\d)\)")
+
+
 def _gpu_number(index: int, value: str, where: str, trust: Trust) -> Iterator[Piece]:
     """``GPU 0: NVIDIA GeForce RTX 3090 (UUID: GPU-…)`` of nvidia-smi -L and collect_env; AMD's is another's."""
     if words.is_nothing(value):
         return
-    uuid = re.search(r"\(UUID: ((?:GPU|MIG)-[0-9a-fA-F-]{8,40})\)", value)
+    uuid = _UUID.search(value)
     name = value[: uuid.start()].strip() if uuid else value
-    arch = re.search(r"\(arch=(\d{1,2}\.\d)\)", name)
-    name = re.sub(r"\s{0,3}\(arch=[\d.]{1,5}\)", "", name)[:120].strip()
+    arch = _ARCH.search(name)
+    name = (_ARCH.sub("", name) if arch else name)[:120].strip()
     if not words.is_nvidia(name) and words.vendor_id(name) in ("1002", "8086"):
         yield Said("other.gpu", name, where, trust)
         return

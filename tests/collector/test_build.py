@@ -19,7 +19,7 @@ from tests.collector.places import written
 
 _STAND_INS = {"msgspec", "msgspec.structs"}
 # Where they are imported, they are not needed: what the collector never does.
-_NOT_CARRIED = {"gpudoctor.collector.told", "gpudoctor.findings"}
+_NOT_CARRIED = {"gpudoctor.collector.told", "gpudoctor.findings", "gpudoctor.window"}
 
 
 def _imports(source: str) -> set[str]:
