@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
 
 import msgspec
 
 from gpudoctor.engine import Draft, Judgement, Rule, evaluate, rank
 from gpudoctor.facts import Facts
-from gpudoctor.findings import Evidence, Finding, Outcome, Reading, Report, Silenced
+from gpudoctor.findings import Evidence, Finding, Fix, Outcome, Reading, Report, Silenced
 from gpudoctor.matrix import Matrix, load
 from gpudoctor.prescribe import prescribe
+from gpudoctor.remedies import Remedy
 from gpudoctor.rules import all_rules
 from gpudoctor.speed import all_speeds
 from gpudoctor.verdict import candidates, cause, status, unknown
@@ -39,7 +41,8 @@ def judge(
     matrix = matrix or load()
     judgements = (*_judgements(tuple(all_rules() if rules is None else rules), facts, matrix, ignore), *more)
     drafts = rank(judgements, allow_cpu=facts.request.allow_cpu)
-    findings = tuple(_with_gpu(_with_fixes(draft, facts, matrix), facts) for draft in drafts)
+    fix = cache(lambda remedy: prescribe(remedy, facts, matrix))  # several GPUs have one fault, and one cure
+    findings = tuple(_with_gpu(_with_fixes(draft, fix), facts) for draft in drafts)
     missing = unknown(facts, findings)
     return Report(
         gpudoctor=facts.gpudoctor,
@@ -77,12 +80,11 @@ def silenced(rule: Rule, by: str) -> Judgement:
     return Judgement(rule, Outcome(rule=rule.name, outcome="skipped", why=f"silenced {preposition} {by}"))
 
 
-def _with_fixes(draft: Draft, facts: Facts, matrix: Matrix) -> Finding:
+def _with_fixes(draft: Draft, fix: Callable[[Remedy], Fix]) -> Finding:
     """A finding explained by another is cured with it, so only causes carry fixes."""
     if draft.finding.because_of is not None:
         return draft.finding
-    fixes = tuple(prescribe(remedy, facts, matrix) for remedy in draft.remedies)
-    return msgspec.structs.replace(draft.finding, fixes=fixes)
+    return msgspec.structs.replace(draft.finding, fixes=tuple(map(fix, draft.remedies)))
 
 
 def _with_gpu(finding: Finding, facts: Facts) -> Finding:
