@@ -179,12 +179,15 @@ def _torch(seen: tuple[SeenPackage, ...], around: Surroundings) -> Framework | N
     return _present("torch", best.where, build, imported)
 
 
+_CUDA_SUFFIX = re.compile(r"cu(\d{1,2})(\d)\b")
+
+
 def _torch_accelerator(
     version: str, stated: Said | None, rocm: Said | None, conda: SeenPackage | None, seen: tuple[SeenPackage, ...]
 ) -> tuple[Accelerator, str | None, list[str]]:
     """What a torch was built for, its CUDA, and the further lines that say so."""
     local = version.partition("+")[2]
-    by_suffix = re.match(r"cu(\d{1,2})(\d)\b", local)
+    by_suffix = _CUDA_SUFFIX.match(local)
     if stated and stated.value != "none":
         return "cuda", stated.value, [stated.where]
     if by_suffix:

@@ -649,11 +649,14 @@ def _toolkits(g: _Gathered) -> Toolkits | Missing:
     return Toolkits(source=joined(wheres), toolkits=tuple(found.values())) if found else NOT_IN_PASTE
 
 
+_CUDNN_FILE = re.compile(r"[._](\d{1,2}(?:\.\d{1,3}){0,3})(?:\.dll)?$")
+
+
 def _cudnn(g: _Gathered) -> CudnnCopies | Missing:
     copies: dict[str, CudnnCopy] = {}
     wheres: list[str] = []
     for said in g.said.get("cudnn.file", ()):
-        number = re.search(r"[._](\d{1,2}(?:\.\d{1,3}){0,3})(?:\.dll)?$", said.value)
+        number = _CUDNN_FILE.search(said.value)
         brought = "wheel" if "site-packages" in said.value else "conda" if "conda" in said.value else "system"
         copies[said.value] = CudnnCopy(path=said.value, version=number[1] if number else None, brought_by=brought)
         wheres.append(said.where)

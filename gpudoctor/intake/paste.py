@@ -255,7 +255,7 @@ class Paste:
 
     def holds(self, *marks: str) -> bool:
         """Whether a free line contains one of these texts; it may have been read since the last format."""
-        return any(mark in self._left_text for mark in marks)
+        return any(map(self._left_text.__contains__, marks))
 
     def settle(self) -> None:
         """Look for marks only in what is still free, once that is less than half of what was looked at so far."""

@@ -192,16 +192,20 @@ def _python(value: str, where: str, trust: Trust) -> Iterator[Piece]:
         yield Said("python.store", "true", where, trust)
 
 
+_PLATFORM = re.compile(r"(Linux|Windows|macOS|Darwin)-([\w.+~]{1,40}(?:-[\w.+~]{1,30}){0,8})")
+_AFTER_KERNEL = re.compile(r"-(?:x86_64|aarch64|arm64|with)\b")
+
+
 def _python_platform(value: str, where: str, trust: Trust) -> Iterator[Piece]:
     """``Linux-5.15.0-101-generic-x86_64-with-glibc2.35``: its glibc is Python's guess, often 2.2.5, so it is left."""
-    found = re.match(r"(Linux|Windows|macOS|Darwin)-([\w.+~]{1,40}(?:-[\w.+~]{1,30}){0,8})", value)
+    found = _PLATFORM.match(value)
     if not found:
         return
     arch = words.architecture(value.replace("-", " "))
     if arch:
         yield Said("architecture", arch, where, trust)
     if found[1] == "Linux":
-        kernel = re.split(r"-(?:x86_64|aarch64|arm64|with)\b", found[2])[0]
+        kernel = _AFTER_KERNEL.split(found[2])[0]
         yield Said("kernel", kernel, where, trust)
         if "microsoft" in kernel.lower():
             yield Said("wsl", "2" if "wsl2" in kernel.lower() or "standard" in kernel.lower() else "1", where, trust)
@@ -217,8 +221,11 @@ def _kernel(value: str, where: str, trust: Trust) -> Iterator[Piece]:
             yield Said("wsl", "2" if "standard" in value.lower() or "wsl2" in value.lower() else "1", where, trust)
 
 
+_LIBC = re.compile(r"\d{1,2}\.\d{1,3}")
+
+
 def _libc(value: str, where: str, trust: Trust) -> Iterator[Piece]:
-    found = re.search(r"\d{1,2}\.\d{1,3}", value)
+    found = _LIBC.search(value)
     if found and not words.is_nothing(value):
         yield Said("libc", f"{'musl' if 'musl' in value.lower() else 'glibc'} {found[0]}", where, trust)
 
@@ -331,12 +338,16 @@ def _torch_cuda(value: str, where: str, trust: Trust) -> Iterator[Piece]:
         yield Said("torch.cuda", found, where, trust)
 
 
+_TORCH_VERSION = re.compile(r"v?(\d{1,2}\.\d{1,3}[\w.+-]{0,60})")
+_TORCH_FLAG = re.compile(r"\((?:GPU|CUDA)?[ :?]{0,3}(True|False)\)")
+
+
 def _torch_version(value: str, where: str, trust: Trust) -> Iterator[Piece]:
     """torch.__version__. ``N/A`` under a tool's label: not importable there."""
-    found = re.match(r"v?(\d{1,2}\.\d{1,3}[\w.+-]{0,60})", value.strip(" `*"))
+    found = _TORCH_VERSION.match(value.strip(" `*"))
     if found:
         yield SeenPackage("torch", found[1].rstrip(".,"), where, "torch.__version__")
-        flag = re.search(r"\((?:GPU|CUDA)?[ :?]{0,3}(True|False)\)", value)
+        flag = _TORCH_FLAG.search(value)
         if flag:
             yield Said("torch.available", flag[1].lower(), where, trust)
     elif trust is Trust.SHOWN and value.strip() == "N/A":

@@ -45,12 +45,16 @@ def cuda(text: str) -> str | None:
     return found[1] if found and 4 <= int(found[1].split(".")[0]) <= 20 else None
 
 
+_CUDNN_NUMBER = re.compile(r"(?<![\d.])(\d{4,6})(?![\d.])")
+_CUDNN = re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3}){0,3})(?![\d])")
+
+
 def cudnn(text: str) -> str | None:
     """The first cuDNN version in a text: ``8.9.7``, 7.6.5 from ``7605``, 9.1.0 from ``90100``."""
-    number = re.search(r"(?<![\d.])(\d{4,6})(?![\d.])", text[:200])
+    number = _CUDNN_NUMBER.search(text[:200])
     if number:
         return cudnn_text(number[1])
-    found = re.search(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3}){0,3})(?![\d])", text[:200])
+    found = _CUDNN.search(text[:200])
     return found[1] if found and 4 <= int(found[1].split(".")[0]) <= 12 else None
 
 
@@ -182,6 +186,7 @@ _JETSON = re.compile(r"\bl4t\b|\bjetpack\b|\bjetson\b|\btegra\b", re.IGNORECASE)
 _ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 
 
+@lru_cache(maxsize=1024)
 def architecture(text: str) -> str | None:
     """The processor architecture in a text, as uname prints it on Linux."""
     found = _ARCHITECTURE.search(text[:200])

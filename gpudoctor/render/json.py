@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -43,7 +44,12 @@ def _compact(wire: ReportWire) -> str:
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - what the codec raises
-    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+    return _escape(error.object[error.start : error.end]), error.end
+
+
+@lru_cache(maxsize=256)
+def _escape(text: str) -> str:
+    return json.dumps(text)[1:-1]
 
 
 _ESCAPING = "gpudoctor.json"
