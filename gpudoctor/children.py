@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from gpudoctor.interrupts import held
 from gpudoctor.warm import BOOTSTRAP as BOOTSTRAP
 
@@ -37,8 +39,7 @@ _CPU_ASK_SECONDS = 0.5
 _FEED_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """How long a child may take: ``deadline`` is a time.monotonic() value, ``idle`` seconds without sign of work."""
 
     deadline: float
@@ -50,8 +51,7 @@ class Limits:
         return cls(time.monotonic() + seconds, idle)
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How a child ended.
 
     ``how`` is exited (``code``), signalled (``signal``), timed-out, hung, flooded, stopped (by us, on request) or

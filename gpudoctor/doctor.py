@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,8 +37,7 @@ _IDLE_SECONDS = 60.0
 _LOOK_SHARE = 0.4  # of the whole time; what remains is for the frameworks
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(msgspec.Struct, frozen=True):
     """How the frameworks are to train; see :class:`gpudoctor.smoke.jobs.Plan`. None: its own default."""
 
     choice: Choice = "all"
@@ -49,8 +47,7 @@ class Training:
     deep: bool = False
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What to look at. ``executable`` is the interpreter under test; ``time_limit`` seconds for everything.
 
     ``part`` is this machine's, or this process's, in a job of collective operations; None: there is none.

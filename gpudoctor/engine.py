@@ -13,7 +13,6 @@ import operator
 import types
 import typing
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -56,8 +55,7 @@ _D = TypeVar("_D", bound=Detector)
 GpuEffect = Literal["absent", "fault", "none"]
 
 
-@dataclass(eq=False)
-class Rule:
+class Rule(msgspec.Struct, eq=False):
     """One rule: its module's docstring is its title and explanation, its detectors are the logic.
 
     ``masks`` are the rules whose findings this one explains. ``without_gpu`` says what the finding means where a
@@ -75,7 +73,7 @@ class Rule:
     name: str = ""
     title: str = ""
     explanation: str = ""
-    detectors: list[Detector] = field(default_factory=list)
+    detectors: list[Detector] = []
 
     def detector(self, function: _D) -> _D:
         """Register a detector; its signature is the list of facts it needs."""
@@ -92,8 +90,7 @@ _Items = tuple[Any, ...] | Missing
 _Look = Callable[[Any], Hashable]
 
 
-@dataclass(frozen=True, eq=False)
-class _Need:
+class _Need(msgspec.Struct, frozen=True, eq=False):
     """One parameter of a detector: the record type, the scope it lives in, and how to get it from its owner.
 
     ``whole``: the parameter is the owner itself (a ``Gpu``), not a record inside it.
@@ -150,8 +147,7 @@ _SCOPED: tuple[tuple[Scope, dict[type, str]], ...] = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class _Plan:
+class _Plan(msgspec.Struct, frozen=True, eq=False):
     """A detector with its needs worked out.
 
     ``arguments`` are its needs and the matrix, in the order of the call, ``kinds`` the types of these, ``inside`` those
@@ -203,8 +199,7 @@ def _evaluated(hint: Any, detector: Detector) -> Any:
 _Kind = Literal["found", "crashed", "passed", "not-judged", "skipped", "not-applicable"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Result:
+class _Result(msgspec.Struct, frozen=True, eq=False):
     """What one run of one detector gave: ``why`` is what it says, what was missing or what broke.
 
     Results that find nothing are made once each and compared by identity.
@@ -216,8 +211,7 @@ class _Result:
     about: About | None = None
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """What became of a rule, with the raw findings, not yet ranked."""
 
     rule: Rule
@@ -564,8 +558,7 @@ def _said(kind: type, why: str) -> _Result:
 # ---------------------------------------------------------------------------------------------------- ranking
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A finding before its remedies have become commands. ``own_cause``: no other finding explains it."""
 
     finding: Finding

@@ -19,7 +19,6 @@ import typing
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, lru_cache
 from types import MappingProxyType
@@ -84,13 +83,15 @@ def _set(words: str) -> frozenset[str]:
 _S = TypeVar("_S", bound=Any)
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Who and where the caller is, where it knows: names that patterns alone cannot tell from other words."""
 
     user: str | None = None
     host: str | None = None
     home: str | None = None
+
+
+_NOBODY = Identity()
 
 
 def identify(environ: Mapping[str, str], host: str) -> Identity:
@@ -100,7 +101,7 @@ def identify(environ: Mapping[str, str], host: str) -> Identity:
     return Identity(user=user, host=host or None, home=home.rstrip("/\\") or None if home else None)
 
 
-def redact(facts: Facts, identity: Identity = Identity()) -> tuple[Facts, dict[str, int]]:
+def redact(facts: Facts, identity: Identity = _NOBODY) -> tuple[Facts, dict[str, int]]:
     """The facts without what must not leave the machine, and in how many places what was hidden (:data:`KINDS`)."""
     return redact_around(facts, facts, identity)
 
@@ -111,7 +112,7 @@ def redact_around(whole: _S, facts: Facts, identity: Identity) -> tuple[_S, dict
     return cleaner.walk(whole), cleaner.hidden()
 
 
-def redact_report(report: Report, identity: Identity = Identity()) -> Report:
+def redact_report(report: Report, identity: Identity = _NOBODY) -> Report:
     """The report without what must not leave the machine; commands still mean the same to a shell.
 
     A home folder in a command becomes ``~`` where a shell expands that, else ``"$HOME"``.
@@ -175,7 +176,6 @@ def _open_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(name for name in kind.__struct_fields__ if name not in untouched)
 
 
-@dataclass(frozen=True)
 class _Read:
     """Every open string of a value, in order, those of one record maybe as lines of one text; those of them that are
     not inert; and versions.
@@ -183,10 +183,13 @@ class _Read:
     ``touched`` are the id() of records and collections that hold one that is not inert, or are private as such.
     """
 
-    texts: list[str] = field(default_factory=list)
-    telling: list[str] = field(default_factory=list)
-    versions: set[str] = field(default_factory=set)
-    touched: set[int] = field(default_factory=set)
+    __slots__ = ("telling", "texts", "touched", "versions")
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.telling: list[str] = []
+        self.versions: set[str] = set()
+        self.touched: set[int] = set()
 
     def add(self, value: Any, under: str = "") -> bool:
         """Read a value from the field of that name, and whether it is to be looked at."""

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 READ_LIMIT = 4 << 20  # bytes; no file that a probe wants is larger, and /proc files do not say their size
 _CHUNK = 64 << 10  # bytes; sysctl files answer a read with a buffer of megabytes with ENOMEM
 
 
-@dataclass(frozen=True)
-class NodeStatus:
+class NodeStatus(msgspec.Struct, frozen=True):
     """What stat says of a path: kind bits and permissions, owner, group, and what this process may do."""
 
     mode: int

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from gpudoctor.cli.console import say
 from gpudoctor.cli.preview import confirmed, interactive
@@ -21,8 +22,7 @@ _SECONDS = 5.0
 _MOST_OSC52 = 74_994
 
 
-@dataclass(frozen=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """A program that takes what it reads for the clipboard, and the encoding that it reads."""
 
     argv: tuple[str, ...]

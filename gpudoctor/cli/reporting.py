@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +38,7 @@ _MOST_FOR_PLUGINS = 60.0
 _NOT_WRITTEN = 1
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """The facts, whole or those known when it ended early: by a signal (the exit code), or by a fault of ours."""
 
     facts: Facts
@@ -48,8 +46,7 @@ class Seen:
     fault: Exception | None = None
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """Where the report goes, in which form, and what it makes of the exit code.
 
     ``ticket`` is the command that makes the ticket of the same report; ``here``: this machine is looked at.
@@ -174,8 +171,7 @@ def _rendered(report: Report, output: Output, format: Format) -> tuple[Report, s
         return report, render(report, format.value, options=options)
 
 
-@dataclass(frozen=True)
-class _Leaving:
+class _Leaving(msgspec.Struct, frozen=True):
     """What is written for one report: to standard output, files and the clipboard; with ``--preview`` after asking."""
 
     report: Report

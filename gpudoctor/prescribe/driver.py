@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from gpudoctor import remedies as r
 from gpudoctor.findings import Fix
@@ -49,8 +50,7 @@ def install_driver(remedy: r.InstallDriver, place: Place) -> Fix:
     )
 
 
-@dataclass(frozen=True)
-class _Branch:
+class _Branch(msgspec.Struct, frozen=True):
     branch: str
     number: int
     dropped_after: bool

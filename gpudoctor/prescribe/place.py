@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from gpudoctor.facts import Container, Facts, HostedNotebook, Interpreter, Jetson, Libc, System, Wsl
 from gpudoctor.matrix import Matrix
@@ -14,8 +15,7 @@ Family = Literal["ubuntu", "debian", "fedora", "rhel", "arch", "suse", "other"]
 _FAMILIES: tuple[Family, ...] = ("ubuntu", "debian", "rhel", "fedora", "arch", "suse")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """What prescriptions need to know of this machine, and the matrix to ask."""
 
     facts: Facts

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from gpudoctor.findings import Report
 from gpudoctor.render.page import Calls, Style
@@ -16,20 +17,19 @@ if TYPE_CHECKING:
 Format = Literal["terminal", "json", "markdown", "html", "junit", "openmetrics"]
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """How to render: ``redact`` holds for every format but the terminal's, ``fail_on`` decides the exit code told.
 
     ``identity`` are the names to hide that no pattern knows; ``compact`` puts a JSON report on one line.
     ``calls`` are for the terminal's format: the others may be read where gpudoctor is called otherwise.
     """
 
-    style: Style = field(default_factory=Style)
+    style: Style = Style()
     fail_on: FailOn = "error"
     redact: bool = True
     identity: Identity | None = None
     compact: bool = False
-    calls: Calls = field(default_factory=Calls)
+    calls: Calls = Calls()
 
 
 def render(report: Report, format: Format, *, options: Options) -> str:  # noqa: A002 - the option's own name

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from pathlib import PurePosixPath, PureWindowsPath
+
+import msgspec
 
 from gpudoctor.facts import (
     Build,
@@ -69,8 +70,7 @@ class Mark(Enum):
 MARK_OF = {Severity.ERROR: Mark.FAULT, Severity.WARNING: Mark.WARNING, Severity.INFO: Mark.NOTE}
 
 
-@dataclass(frozen=True)
-class Headline:
+class Headline(msgspec.Struct, frozen=True):
     """The verdict in one sentence, and the rule that it rests on where it rests on one."""
 
     mark: Mark
@@ -78,8 +78,7 @@ class Headline:
     rule: str | None = None
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One thing that was looked at: its name, what was seen, and what came of it in words."""
 
     label: str
