@@ -68,8 +68,7 @@ _Job = tuple[int | None, str]
 _Outcome = dict[str, Any] | Missing
 
 
-@dataclass(frozen=True)
-class NvmlAnswer:
+class NvmlAnswer(msgspec.Struct, frozen=True):
     """NVML's own state and the GPUs that it lists, each GPU with what could be had of it."""
 
     nvml: Nvml | Missing
@@ -138,8 +137,7 @@ def _patience(world: World) -> float:
 # ------------------------------------------------------------------------------------------------- the children
 
 
-@dataclass(frozen=True)
-class _Blame:
+class _Blame(msgspec.Struct, frozen=True):
     """The step at which a child ended before it was done, and that as a fact."""
 
     job: _Job

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from gpudoctor.children import Limits
 from gpudoctor.facts import (
@@ -38,8 +39,7 @@ _T = TypeVar("_T")
 # ---------------------------------------------------------------------------------------------------- what it says
 
 
-@dataclass(frozen=True)
-class TargetAnswer:
+class TargetAnswer(msgspec.Struct, frozen=True):
     """The facts of the environment under test. ``cudnn_wheels`` are the cuDNN copies that its packages carry."""
 
     interpreter: Maybe[Interpreter]

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 
 class NotAnInterpreter(Exception):  # noqa: N818 - it is what the user named, not a fault of ours
@@ -17,8 +18,7 @@ class NothingThereError(NotAnInterpreter):
     """Nothing that could be one lies there."""
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """The interpreter under test as an absolute path, links not resolved (a venv's python is a link), and why it."""
 
     executable: str

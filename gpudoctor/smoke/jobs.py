@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from gpudoctor.children import MARK, Child, Ending, Limits, Listener
 from gpudoctor.children import Message as Line
 from gpudoctor.facts import FrameworkName, Gpu, Imported, Maybe, Message, Missing, Precision, Sample, Smoke
@@ -74,8 +76,7 @@ class Event(NamedTuple):
     steps: int | None = None
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What is to be run.
 
     ``executable`` is the interpreter under test, ``environ`` the user's environment. ``decide`` says, once a
@@ -103,8 +104,7 @@ class Plan:
     train: bool = True
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What is known so far: whole at the end, partial after an interruption."""
 
     imported: Mapping[FrameworkName, Maybe[Imported]]
@@ -112,8 +112,7 @@ class Known:
     messages: tuple[Message, ...]
 
 
-@dataclass
-class _Course:
+class _Course(msgspec.Struct):
     """One child and what it told. ``scout``: it imported the framework for all to see, so it has no place at first.
 
     Without a child it is a job that still waits for its own.
