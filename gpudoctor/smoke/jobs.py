@@ -20,8 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import msgspec
-
 from gpudoctor.children import MARK, Child, Ending, Limits, Listener
 from gpudoctor.children import Message as Line
 from gpudoctor.facts import FrameworkName, Gpu, Imported, Maybe, Message, Missing, Precision, Sample, Smoke
@@ -76,7 +74,8 @@ class Event(NamedTuple):
     steps: int | None = None
 
 
-class Plan(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Plan:
     """What is to be run.
 
     ``executable`` is the interpreter under test, ``environ`` the user's environment. ``decide`` says, once a
@@ -104,7 +103,8 @@ class Plan(msgspec.Struct, frozen=True):
     train: bool = True
 
 
-class Known(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Known:
     """What is known so far: whole at the end, partial after an interruption."""
 
     imported: Mapping[FrameworkName, Maybe[Imported]]
@@ -112,7 +112,8 @@ class Known(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
 
 
-class _Course(msgspec.Struct):
+@dataclass
+class _Course:
     """One child and what it told. ``scout``: it imported the framework for all to see, so it has no place at first.
 
     Without a child it is a job that still waits for its own.
