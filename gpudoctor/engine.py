@@ -575,6 +575,8 @@ def rank(judgements: Iterable[Judgement], *, allow_cpu: bool = False) -> tuple[D
     """
     judgements = tuple(judgements)
     drafts = [draft for judgement in judgements if judgement.found for draft in _drafts(judgement, allow_cpu)]
+    if not drafts:
+        return ()
     masks = _masks(tuple([judgement.rule for judgement in judgements]))
     explained = [_explain(draft, drafts, masks) for draft in drafts]
     return tuple(sorted(explained, key=_order))

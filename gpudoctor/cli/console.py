@@ -71,10 +71,12 @@ def _write(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
         return
+    ready = select.poll()
+    ready.register(number, select.POLLOUT)
     with held() as waiting:
         rest, given_up = memoryview(data), None
         while rest:
-            if _takes(number):
+            if ready.poll(_MOMENT_MILLISECONDS):  # it takes bytes now, or has an error to tell
                 # What a pipe that is ready takes without making us wait: https://man7.org/linux/man-pages/man7/pipe.7.html
                 rest = rest[os.write(number, rest[: select.PIPE_BUF]) :]
             elif waiting and time.monotonic() > (given_up := given_up or time.monotonic() + _GRACE_SECONDS):
@@ -86,13 +88,6 @@ def _number(stream: TextIO) -> int | None:
         return stream.fileno()
     except (OSError, ValueError):  # it stands for a stream, in memory
         return None
-
-
-def _takes(number: int) -> bool:
-    """Whether the file takes bytes now, or has an error to tell; waits a moment for it."""
-    ready = select.poll()
-    ready.register(number, select.POLLOUT)
-    return bool(ready.poll(_MOMENT_MILLISECONDS))
 
 
 def say(sentence: str) -> None:
