@@ -3,7 +3,7 @@
 A parameter's annotation is the whole contract. A record of the machine (``CudaDriver``) is handed over as it is. A
 record of a GPU (``Gpu``, ``GpuMemory``), of a framework (``Build``), a ``Smoke`` or a ``Message`` makes the detector
 run once for each; several together make it run once for each combination that belongs together. A ``Matrix`` is
-always there. ``X | None`` hands over None where ``X`` is not known: for facts that sharpen a verdict.
+always there. ``X | None`` hands over None where ``X`` is not known, or there is none: for facts that sharpen a verdict.
 """
 
 from __future__ import annotations
