@@ -6,10 +6,8 @@ A text that cannot be read at all has a report too, which says so. Memory stays 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
@@ -76,12 +74,7 @@ def _dated(facts: Facts) -> Facts:
 
 def now() -> str:
     """The time as a report gives it."""
-    return _written(int(time.time()))
-
-
-@lru_cache(maxsize=1)
-def _written(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 _SAMPLES = 5

@@ -71,7 +71,7 @@ def read_prints(paste: Paste) -> Iterator[Piece]:
     """Every expression with its answer, on the same line or below; then device lists that stand alone."""
     if paste.holds(*_MARKS):
         yield from _answers(paste)
-    if paste.commands and paste.holds("import "):
+    if paste.holds("import "):
         yield from _imports(paste)
     if paste.holds("PyTorch built with"):
         yield from _configuration(paste)

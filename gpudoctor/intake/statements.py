@@ -286,7 +286,7 @@ def gpu_named(text: str, where: str) -> Gpu | None:
 
 
 _UUID = re.compile(r"\(UUID: ((?:GPU|MIG)-[0-9a-fA-F-]{8,40})\)")
-_ARCH = re.compile(r"\s{0,3}\(arch=(\d{1,2}\.\d)\)")
+_ARCH = re.compile(r"\s{0,3}\(arch=([\d.]{1,5})\)")
 
 
 def _gpu_number(index: int, value: str, where: str, trust: Trust) -> Iterator[Piece]:
@@ -296,7 +296,7 @@ def _gpu_number(index: int, value: str, where: str, trust: Trust) -> Iterator[Pi
     uuid = _UUID.search(value)
     name = value[: uuid.start()].strip() if uuid else value
     arch = _ARCH.search(name)
-    name = (_ARCH.sub("", name) if arch else name)[:120].strip()
+    name = _ARCH.sub("", name)[:120].strip()
     if not words.is_nvidia(name) and words.vendor_id(name) in ("1002", "8086"):
         yield Said("other.gpu", name, where, trust)
         return

@@ -37,7 +37,7 @@ def undriven(pci: PciDevices | None, gpus: Gpus | None, nvml: Nvml | None, matri
     """The GPUs that the present driver does not list without an error, or of which that is not known."""
     listed = gpus.gpus if gpus else ()
     answers = nvml is not None and nvml.result == "NVML_SUCCESS"
-    found = [one for gpu in listed if (gpu.error or not answers) and (one := _listed(gpu, matrix))]
+    found = [one for gpu in listed if not (answers and gpu.error is None) and (one := _listed(gpu, matrix))]
     seen = {address(gpu.pci) for gpu in listed if gpu.pci}
     # Pasted text often has GPUs without addresses: those on the bus are then the same ones.
     rest = pci.devices if pci and (seen or not listed) else ()

@@ -13,17 +13,9 @@ from gpudoctor.facts import FrameworkName, Gpus, Imported, Missing
 from gpudoctor.probes.nvml import Witness, nvml, witness
 from gpudoctor.smoke.jobs import Jobs, Plan, Target
 from gpudoctor.world import World
+from tests.smoke.required import REQUIRED
 
 pytestmark = pytest.mark.gpu
-
-REQUIRED = {
-    "weights-changed",
-    "loss-fell",
-    "parameters-on-device",
-    "gradients-on-device",
-    "outputs-on-device",
-    "matches-cpu",
-}
 
 
 def look(pids: tuple[int, ...], target: Target) -> Witness | Missing:
@@ -57,7 +49,7 @@ def test_a_job_on_a_real_gpu_is_proved(name: FrameworkName) -> None:
     assert imported.devices
     assert (job.result, job.stage, job.error, job.ended) == ("proved", "done", None, None)
     assert job.gpu is not None
-    assert {proof.name for proof in job.proofs if proof.required and proof.holds} == REQUIRED
+    assert {proof.name for proof in job.proofs if proof.required and proof.holds} == set(REQUIRED)
     outside = job.proof("outside-memory")
     assert outside is not None
     assert outside.holds
